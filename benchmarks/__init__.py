@@ -1,0 +1,1 @@
+"""Runnable measurements, each with `--json`; never part of the test run."""

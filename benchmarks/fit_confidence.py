@@ -1,0 +1,166 @@
+"""Fits the confidence model: `python -m benchmarks.fit_confidence --data FOLDER --json [--write]`.
+
+The folder holds `skill_calibration.csv.gz`. Prints how the model does on developers and years it has not seen, beside a
+plain logistic model on the same 8 numbers; `--write` fits it on everything and replaces the shipped coefficients.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from platform_assets.evaluation import measures
+from platform_assets.evaluation.confidence import FILE_NAME, read_histories
+from platform_assets.profiles.confidence import HISTORY_COLUMNS, Model, confidence, history_features, sigmoid
+
+Floats = npt.NDArray[np.float64]
+Forecast = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], Floats]
+
+WEIGHT_PENALTY = 3.0
+"""Ridge on the weights of standardized features: as good as any between 1 and 10, by developer and by year."""
+
+OFFSET_PENALTY = 3.0
+"""Ridge on the offset of a skill: as if 3 further rows, half of them used, stood beside its own, roughly."""
+
+_FOLDS = 10
+_COEFFICIENTS = Path(__file__).resolve().parent.parent / "platform_assets" / "profiles" / "confidence.json"
+
+
+def fit(histories: pd.DataFrame, outcomes: npt.NDArray[np.int64]) -> Model:
+    """Ridge logistic regression on the transformed history, with a penalized offset per skill."""
+    from scipy.optimize import minimize
+
+    features = history_features(histories)
+    values = features.to_numpy(dtype=np.float64)
+    mean, scale = values.mean(axis=0), values.std(axis=0)
+    skills = sorted(histories["skill_id"].unique())
+    one_hot = (histories["skill_id"].to_numpy()[:, None] == np.array(skills, dtype=object)).astype(np.float64)
+    design = np.hstack([np.ones((len(values), 1)), (values - mean) / scale, one_hot])
+    penalty = np.concatenate([[0.0], np.full(len(mean), WEIGHT_PENALTY), np.full(len(skills), OFFSET_PENALTY)])
+
+    def loss(beta: Floats) -> tuple[float, Floats]:
+        log_odds = design @ beta
+        value = np.logaddexp(0, log_odds).sum() - outcomes @ log_odds + 0.5 * (penalty * beta * beta).sum()
+        return float(value), design.T @ (sigmoid(log_odds) - outcomes) + penalty * beta
+
+    beta = minimize(loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 2000}).x
+    weights = beta[1 : 1 + len(mean)] / scale
+    return Model(
+        intercept=float(beta[0] - weights @ mean),
+        weights={str(name): float(weight) for name, weight in zip(features.columns, weights)},
+        skill_offsets={skill: float(offset) for skill, offset in zip(skills, beta[1 + len(mean) :])},
+    )
+
+
+def plain_logistic(histories: pd.DataFrame, outcomes: npt.NDArray[np.int64], *, logarithms: bool) -> Forecast:
+    """The yardstick: scikit-learn's logistic regression on the standardized numbers or their logarithms."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    numbers = histories[[column for column in HISTORY_COLUMNS if column != "skill_id"]].assign(
+        share=histories["commits_count"] / histories["commits_total_count"]
+    )
+    values = np.log1p(numbers.to_numpy(dtype=np.float64)) if logarithms else numbers.to_numpy(dtype=np.float64)
+
+    def forecast(train: npt.NDArray[np.int64], test: npt.NDArray[np.int64]) -> Floats:
+        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5_000))
+        probabilities: Floats = model.fit(values[train], outcomes[train]).predict_proba(values[test])[:, 1]
+        return probabilities
+
+    return forecast
+
+
+def _report(outcomes: npt.NDArray[np.int64], probabilities: Floats) -> dict[str, float]:
+    return {
+        "auc": measures.area_under_roc(outcomes, probabilities),
+        "brier": measures.brier_score(outcomes, probabilities),
+        "ece": measures.expected_calibration_error(outcomes, probabilities),
+        "ece_if_perfect": _perfect_ece(probabilities),
+    }
+
+
+def _perfect_ece(probabilities: Floats) -> float:
+    """Mean ECE of outcomes drawn from the very probabilities: what chance alone shows on as many rows."""
+    rng = np.random.default_rng(0)
+    draws = [(rng.random(len(probabilities)) < probabilities).astype(int) for _ in range(200)]
+    return float(np.mean([measures.expected_calibration_error(drawn, probabilities) for drawn in draws]))
+
+
+def validate(
+    histories: pd.DataFrame, outcomes: npt.NDArray[np.int64], developers: list[str], cutoffs: npt.NDArray[np.int64]
+) -> dict[str, Any]:
+    """Forecasts for developers left out (10 folds), and for the last year by the years before it."""
+
+    def shipped(train: npt.NDArray[np.int64], test: npt.NDArray[np.int64]) -> Floats:
+        return confidence(histories.iloc[test], model=fit(histories.iloc[train], outcomes[train]))
+
+    systems: dict[str, Forecast] = {
+        "model": shipped,
+        "logistic_8_numbers": plain_logistic(histories, outcomes, logarithms=False),
+        "logistic_8_logarithms": plain_logistic(histories, outcomes, logarithms=True),
+    }
+    names = sorted(set(developers))
+    fold_of = dict(zip(names, np.random.default_rng(0).permutation(len(names)) % _FOLDS))
+    folds = np.array([fold_of[developer] for developer in developers])
+    last = cutoffs.max()
+    splits = {
+        "by_developer": [(np.flatnonzero(folds != f), np.flatnonzero(folds == f)) for f in range(_FOLDS)],
+        "last_year": [(np.flatnonzero(cutoffs < last), np.flatnonzero(cutoffs == last))],
+        "last_year_new_developers": [
+            (np.flatnonzero((cutoffs < last) & (folds != f)), np.flatnonzero((cutoffs == last) & (folds == f)))
+            for f in range(_FOLDS)
+        ],
+    }
+    results: dict[str, Any] = {}
+    for split, parts in splits.items():
+        rows = np.concatenate([test for _, test in parts])
+        forecasts = {
+            name: np.concatenate([forecast(train, test) for train, test in parts])
+            for name, forecast in systems.items()
+        }
+        results[split] = {name: _report(outcomes[rows], p) for name, p in forecasts.items()}
+        for name in list(systems)[1:]:
+            gain = (forecasts[name] - outcomes[rows]) ** 2 - (forecasts["model"] - outcomes[rows]) ** 2
+            groups = [developers[row] for row in rows]
+            results[split][f"brier_gain_over_{name}"] = asdict(measures.paired_bootstrap(gain, groups=groups))
+    return results
+
+
+def main() -> None:
+    """Fit, validate, print, and write the coefficients when asked to."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="Folder with skill_calibration.csv.gz.")
+    parser.add_argument("--json", action="store_true", default=True, help="Print JSON (always so).")
+    parser.add_argument("--write", action="store_true", help="Replace the shipped coefficients.")
+    arguments = parser.parse_args()
+    histories, labels = read_histories(arguments.data / FILE_NAME)
+    if labels is None:
+        parser.error("the data has no labels")
+    keys = pd.read_csv(arguments.data / FILE_NAME, usecols=["developer", "cutoff"], dtype={"developer": str})
+    outcomes = labels.to_numpy(dtype=np.int64)
+    results = validate(histories, outcomes, list(keys["developer"]), keys["cutoff"].to_numpy(dtype=np.int64))
+    if arguments.write:
+        model = fit(histories, outcomes)
+        text = json.dumps(_rounded(asdict(model)), indent=2, sort_keys=True)
+        _COEFFICIENTS.write_text(text + "\n", encoding="utf-8")
+    print(json.dumps(results, indent=2))
+
+
+def _rounded(coefficients: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: {key: round(number, 6) for key, number in value.items()} if isinstance(value, dict) else round(value, 6)
+        for name, value in coefficients.items()
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Dagster data assets that keep a freelancing marketplace's derived tables fresh."""

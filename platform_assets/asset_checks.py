@@ -1,0 +1,170 @@
+"""How a measured value becomes an asset check: one shape for every check, so that one report reads them all.
+
+What is measured stands in each domain's `checks.py`; the bounds stand in `thresholds.py`.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import sqlalchemy as sa
+
+from platform_assets import thresholds
+from platform_assets.clients.database import Database
+from platform_assets.resources import Clock
+from platform_assets.tables import monitoring
+from platform_assets.thresholds import FRESHNESS_HOURS, Severity, Threshold
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a check measured.
+
+    Attributes:
+        value: The measured value in the threshold's unit; None when it could not be measured, which never passes.
+        details: What a reader needs to act, such as counts or the worst rows' keys.
+    """
+
+    value: float | None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def check_result(threshold: Threshold, measurement: Measurement) -> dg.AssetCheckResult:
+    """Compare a measurement with its threshold, in the shape that the report reads."""
+    passed = threshold.holds(measurement.value)
+    sign = "≥" if threshold.direction == "at_least" else "≤"
+    shown = "not measurable" if measurement.value is None else f"{measurement.value:g}"
+    return dg.AssetCheckResult(
+        passed=passed,
+        severity=dg.AssetCheckSeverity(threshold.severity.value),
+        description=f"{shown} {threshold.unit} (service level: {sign} {threshold.bound:g}; {threshold.reason})",
+        metadata={
+            **({} if measurement.value is None else {"value": float(measurement.value)}),
+            "threshold": float(threshold.bound),
+            "direction": threshold.direction,
+            "unit": threshold.unit,
+            "reason": threshold.reason,
+            **measurement.details,
+        },
+    )
+
+
+def table_check(
+    *,
+    asset: str,
+    name: str,
+    threshold: Threshold,
+    description: str,
+    measure: Callable[[Database, Clock], Measurement],
+) -> dg.AssetChecksDefinition:
+    """A check that measures tables.
+
+    Args:
+        asset: The asset it is about.
+        name: The check's name, unique for the asset.
+        threshold: The service level.
+        description: What is measured, in one sentence.
+        measure: Reads the tables; gets the database and the run's clock.
+    """
+
+    @dg.asset_check(
+        asset=dg.AssetKey(asset), name=name, description=description, metadata=static_metadata(threshold)
+    )
+    def check(database: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]) -> dg.AssetCheckResult:
+        return check_result(threshold, measure(database, clock))
+
+    return check
+
+
+def share(part: int, total: int, details: Mapping[str, Any] | None = None, *, of_none: float) -> Measurement:
+    """A ratio with its counts.
+
+    Args:
+        part: How many of them.
+        total: How many there are.
+        details: More for the reader.
+        of_none: The ratio when there are none at all: 1 for a coverage, 0 for a failure rate.
+    """
+    value = part / total if total else of_none
+    return Measurement(value, {"count": part, "total": total, **(details or {})})
+
+
+def quarantine_checks(asset: str, source: sa.Table) -> list[dg.AssetChecksDefinition]:
+    """Two checks on the rows of a marketplace table that were set aside: any at all, and too many.
+
+    Args:
+        asset: The asset that reads the table.
+        source: The table of the marketplace contract.
+    """
+    aside = monitoring.quarantined_rows
+
+    def read_aside(database: Database) -> pd.DataFrame:
+        return database.read(
+            sa.select(aside.c.row_key, aside.c.reason).where(aside.c.source == source.fullname)
+        )
+
+    def measure_rows(database: Database, _: Clock) -> Measurement:
+        rows = read_aside(database)
+        return Measurement(
+            len(rows), {"rows": [f"{row.row_key}: {row.reason}" for row in rows.head(20).itertuples()]}
+        )
+
+    def measure_ratio(database: Database, _: Clock) -> Measurement:
+        total = int(database.read(sa.select(sa.func.count().label("n")).select_from(source))["n"].iloc[0])
+        return share(len(read_aside(database)), total, of_none=0.0)
+
+    return [
+        table_check(
+            asset=asset,
+            name=f"quarantined_{source.name}",
+            threshold=thresholds.QUARANTINED_ROWS,
+            description=f"Rows of {source.fullname} that break the contract and were set aside.",
+            measure=measure_rows,
+        ),
+        table_check(
+            asset=asset,
+            name=f"quarantined_{source.name}_ratio",
+            threshold=thresholds.QUARANTINED_RATIO,
+            description=f"Share of the rows of {source.fullname} that were set aside.",
+            measure=measure_ratio,
+        ),
+    ]
+
+
+def freshness_check(asset: str) -> dg.AssetChecksDefinition:
+    """A check on the hours since the asset was last materialized; never materialized never passes.
+
+    Freshness policies are not checks and do not show in the report, so this one stands beside them.
+    """
+    threshold = FRESHNESS_HOURS[asset]
+
+    @dg.asset_check(
+        asset=dg.AssetKey(asset),
+        name="freshness",
+        description="Hours since the asset was last materialized.",
+        metadata=static_metadata(threshold),
+    )
+    def check(context: dg.AssetCheckExecutionContext, clock: dg.ResourceParam[Clock]) -> dg.AssetCheckResult:
+        event = context.instance.get_latest_materialization_event(dg.AssetKey(asset))
+        if event is None:
+            return check_result(threshold, Measurement(None, {"last_materialized_at": "never"}))
+        at = dt.datetime.fromtimestamp(event.timestamp, tz=dt.UTC)
+        age_hours = max(0.0, round((clock.read() - at).total_seconds() / 3600, 2))
+        return check_result(
+            threshold, Measurement(age_hours, {"last_materialized_at": at.isoformat(timespec="seconds")})
+        )
+
+    return check
+
+
+def static_metadata(threshold: Threshold) -> dict[str, Any]:
+    """What the report shows of a check that was never evaluated."""
+    return {
+        "threshold": float(threshold.bound),
+        "direction": threshold.direction,
+        "unit": threshold.unit,
+        "severity": Severity(threshold.severity).value,
+    }

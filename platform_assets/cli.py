@@ -1,0 +1,194 @@
+"""`platform-assets`: the command line. Thin commands; everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from platform_assets.settings import ConfigurationError, load_settings
+
+EXIT_CHECK_FAILED = 1
+EXIT_UNUSABLE = 2
+
+
+class PlatformGroup(click.Group):
+    """A group whose commands end expected errors with one message and exit status 2, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except ConfigurationError as error:
+            _stop(str(error))
+        except Exception as error:
+            from platform_assets.failures import explain
+
+            explanation = explain(error)
+            if explanation is None or os.environ.get("PLATFORM_DEBUG"):
+                raise
+            _stop(explanation)
+
+
+def _stop(message: str) -> NoReturn:
+    click.echo(f"Error: {message}", err=True)
+    sys.exit(EXIT_UNUSABLE)
+
+
+@click.group(
+    cls=PlatformGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: platform-assets run. Without PLATFORM_DATABASE_URL everything is embedded under .platform/.",
+)
+@click.version_option(package_name="platform_assets")
+def main() -> None:
+    """Keeps a freelancing marketplace's profiles, skills, matches and payment analytics fresh."""
+
+
+@main.command()
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder with contributions.jsonl(.gz) and projects.jsonl to load as the marketplace (sandbox only). "
+    "Without it the generated marketplace is loaded.",
+)
+def run(data: Path | None) -> None:
+    """Refresh everything once and report on the service levels.
+
+    Exits with 1 when a check of severity ERROR fails. A second run does only what changed.
+    """
+    from platform_assets.main_run import run_platform
+
+    sys.exit(run_platform(load_settings(), data=data))
+
+
+@main.command()
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port on 127.0.0.1."
+)
+def ui(port: int) -> None:
+    """Dagster's UI and daemon, schedules on, until Ctrl-C."""
+    from platform_assets.local_ui import serve
+
+    sys.exit(serve(load_settings(), port=port))
+
+
+@main.command()
+@click.option(
+    "--format", "format_", type=click.Choice(["table", "json", "html"]), default="table", show_default=True
+)
+@click.option("--group", help="Only the checks of one group: profiles, matching or payments.")
+@click.option("--failed", is_flag=True, help="Only the checks that failed or could not be evaluated.")
+def checks(format_: str, group: str | None, failed: bool) -> None:
+    """Report on the asset checks: what was measured, what the service level is, and when.
+
+    Exits with 1 when a check of severity ERROR has failed.
+    """
+    from platform_assets.main_run import report_checks
+
+    sys.exit(report_checks(load_settings(), format_=format_, group=group, failed_only=failed))
+
+
+@main.command()
+def doctor() -> None:
+    """Say what is missing: settings, database, schema version, each column of the contract, each service.
+
+    Exits with 2 when something stands in the way.
+    """
+    from platform_assets.doctor import examine, print_findings
+
+    sys.exit(EXIT_UNUSABLE if print_findings(examine(load_settings())) else 0)
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the schemas `platform` and `monitoring` to this release's version."""
+    from platform_assets.migrations.migrate import head_revision, upgrade
+    from platform_assets.resources import database_url
+
+    upgrade(database_url(load_settings()))
+    click.echo(f"The schema is at revision {head_revision()}.")
+
+
+@main.command()
+def stop() -> None:
+    """Stop the embedded servers and the UI of this folder. Their data stays."""
+    from platform_assets.local_ui import stop_everything
+
+    for line in stop_everything(load_settings()):
+        click.echo(line)
+
+
+@main.command()
+def activation() -> None:
+    """Write `.platform/env`, the file to source before using the `dagster` command here, and print its path."""
+    from platform_assets.local_ui import write_activation
+
+    click.echo(str(write_activation(load_settings())))
+
+
+@main.group()
+def evaluate() -> None:
+    """Run the product's own code on labelled data and print its measures as one JSON object.
+
+    Without labels the measures are null; with --run the rankings or probabilities are written as CSV.
+    """
+
+
+_data_option = click.option(
+    "--data",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with the data.",
+)
+_run_option = click.option(
+    "--run",
+    "run_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="CSV file to write the results to.",
+)
+_json_option = click.option("--json", "as_json", is_flag=True, default=True, help="Print JSON (always so).")
+
+
+@evaluate.command("matching")
+@_data_option
+@_run_option
+@_json_option
+def evaluate_matching_command(data: Path, run_path: Path | None, as_json: bool) -> None:
+    """Projects against developers: nDCG@10, MRR and recall@100, each project held out in turn."""
+    del as_json
+    from platform_assets.evaluation.matching import evaluate_matching
+
+    click.echo(json.dumps(evaluate_matching(data, run_path), allow_nan=False))
+
+
+@evaluate.command("skills")
+@_data_option
+@_run_option
+@_json_option
+def evaluate_skills_command(data: Path, run_path: Path | None, as_json: bool) -> None:
+    """Sentences against a skill vocabulary: MRR, RP@5 and RP@10 per annotation file."""
+    del as_json
+    from platform_assets.evaluation.skills import evaluate_skills
+
+    click.echo(json.dumps(evaluate_skills(data, run_path), allow_nan=False))
+
+
+@evaluate.command("confidence")
+@_data_option
+@_run_option
+@_json_option
+def evaluate_confidence_command(data: Path, run_path: Path | None, as_json: bool) -> None:
+    """Skill confidence against what developers did next: AUC, Brier score and expected calibration error."""
+    del as_json
+    from platform_assets.evaluation.confidence import evaluate_confidence
+
+    click.echo(json.dumps(evaluate_confidence(data, run_path), allow_nan=False))
+
+
+if __name__ == "__main__":
+    main()

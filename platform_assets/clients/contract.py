@@ -1,0 +1,180 @@
+"""Reads the marketplace through its contract: what is missing is told column by column, bad rows are set aside.
+
+The contract's columns are `tables/marketplace.py`; what a row must satisfy beyond its types stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from zoneinfo import available_timezones
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from platform_assets.clients.database import Database
+from platform_assets.clients.quarantine import Rule, describe_bad_rows, find_bad_rows, validate_rows
+from platform_assets.clients.upsert import write_quarantine
+from platform_assets.errors import PlatformError
+from platform_assets.payments.currencies import is_currency
+from platform_assets.tables import marketplace
+
+# What a view may have instead of the contract's own type: it reads into the same Python values.
+_COMPATIBLE = {
+    "text": ("text", "character varying", "character", "citext", "uuid"),
+    "bigint": ("bigint", "integer", "smallint"),
+    "integer": ("integer", "smallint"),
+    "double precision": ("double precision", "real", "numeric"),
+    "text[]": ("text[]", "character varying[]"),
+}
+
+
+class ContractError(PlatformError):
+    """The database lacks tables or columns of the marketplace contract; the message lists all of them."""
+
+
+@dataclass(frozen=True)
+class ContractRead:
+    """What a table of the contract held.
+
+    Attributes:
+        rows: The good rows, with the contract's columns.
+        present_keys: Key of every row that was there, set aside or not: what is set aside is not gone.
+        set_aside_keys: Keys of the rows that were set aside.
+    """
+
+    rows: pd.DataFrame
+    present_keys: frozenset[str]
+    set_aside_keys: frozenset[str]
+
+
+def contract_problems(database: Database) -> list[str]:
+    """What keeps the database from meeting the contract, a line per table or column; empty when it does."""
+    found = database.read(
+        sa.text(
+            "SELECT c.relname AS table_name, a.attname AS column_name, format_type(a.atttypid, a.atttypmod) AS type_name "
+            "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE n.nspname = 'marketplace' AND a.attnum > 0 AND NOT a.attisdropped "
+            "AND c.relkind IN ('r', 'v', 'm', 'f', 'p')"
+        )
+    )
+    actual = {(row.table_name, row.column_name): row.type_name for row in found.itertuples()}
+    tables = {table for table, _ in actual}
+    problems = []
+    for table in marketplace.metadata.sorted_tables:
+        if table.name not in tables:
+            problems.append(
+                f"{table.fullname} is missing: create a table or view of that name (docs/contract.md)"
+            )
+            continue
+        problems += _column_problems(
+            table, {name: kind for (owner, name), kind in actual.items() if owner == table.name}
+        )
+    return problems
+
+
+def _column_problems(table: sa.Table, actual: Mapping[str, str]) -> list[str]:
+    problems = []
+    for column in table.columns:
+        wanted = column.type.compile(postgresql.dialect()).lower()
+        if column.name not in actual:
+            problems.append(f"{table.fullname}.{column.name} is missing: {wanted}. {column.comment}")
+        elif actual[column.name].split("(")[0] not in _COMPATIBLE.get(wanted, (wanted,)):
+            problems.append(
+                f"{table.fullname}.{column.name} is {actual[column.name]}, but the contract says {wanted}"
+            )
+    return problems
+
+
+def read_contract(database: Database, table: sa.Table) -> ContractRead:
+    """Read one table of the contract; rows that break it go to the quarantine under the table's full name.
+
+    Raises:
+        ContractError: The table or columns are missing or of another type.
+    """
+    try:
+        frame = database.read(sa.select(table))
+    except sa.exc.ProgrammingError:
+        problems = contract_problems(database)
+        if not problems:
+            raise
+        raise ContractError(
+            "The database does not meet the marketplace contract:\n"
+            + "\n".join(f"  - {line}" for line in problems)
+        ) from None
+    key = [column.name for column in table.primary_key.columns]
+    faults = find_bad_rows(table, frame)
+    fit = frame.drop(index=frame.index[list(faults)])
+    good, broken = validate_rows(fit, _RULES.get(table.name, ()), key=key)
+    bad = [*describe_bad_rows(frame, faults, key), *broken]
+    with database.transaction() as connection:
+        write_quarantine(connection, table.fullname, bad)
+    present_keys = frozenset(frame[key[0]].dropna().astype(str))
+    return ContractRead(
+        rows=good.reset_index(drop=True),
+        present_keys=present_keys,
+        set_aside_keys=present_keys - frozenset(good[key[0]]),
+    )
+
+
+def _is_outside(column: str, low: float, high: float) -> Rule:
+    return Rule(
+        f"{column} is not between {low:g} and {high:g}",
+        lambda rows: rows[column].notna() & ~rows[column].between(low, high),
+    )
+
+
+def _is_not_one_of(column: str, *allowed: str) -> Rule:
+    return Rule(f"{column} is none of {', '.join(allowed)}", lambda rows: ~rows[column].isin(allowed))
+
+
+_MONEY_LIMIT = float(2**53)
+"""Beyond this an amount in minor units is a slip, and no longer exact as a float in a spreadsheet."""
+
+_UNKNOWN_CURRENCY = Rule(
+    "currency is not an ISO 4217 code",
+    lambda rows: rows["currency"].notna() & ~rows["currency"].map(is_currency).astype(bool),
+)
+_UNKNOWN_ZONE = Rule(
+    "time_zone is not an IANA time zone",
+    lambda rows: rows["time_zone"].notna() & ~rows["time_zone"].isin(available_timezones()),
+)
+
+
+def _rate_without_currency(rate: str) -> Rule:
+    return Rule(f"{rate} has no currency", lambda rows: rows[rate].notna() & rows["currency"].isna())
+
+
+_RULES: dict[str, tuple[Rule, ...]] = {
+    "developers": (
+        _is_outside("hourly_rate_minor", 0, _MONEY_LIMIT),
+        _UNKNOWN_CURRENCY,
+        _rate_without_currency("hourly_rate_minor"),
+        _UNKNOWN_ZONE,
+        _is_outside("rating_average", 0, 5),
+        _is_outside("rating_count", 0, _MONEY_LIMIT),
+        _is_outside("capacity_hours_per_week", 0, 168),
+    ),
+    "projects": (
+        _is_outside("max_hourly_rate_minor", 0, _MONEY_LIMIT),
+        _UNKNOWN_CURRENCY,
+        _rate_without_currency("max_hourly_rate_minor"),
+        _UNKNOWN_ZONE,
+        _is_outside("min_overlap_hours", 0, 24),
+        _is_outside("hours_per_week", 0, 168),
+        _is_not_one_of("status", "draft", "open", "filled", "closed", "cancelled"),
+    ),
+    "contracts": (
+        _is_outside("hourly_rate_minor", 0, _MONEY_LIMIT),
+        _UNKNOWN_CURRENCY,
+        _is_outside("client_rating", 0, 5),
+        _is_not_one_of("status", "offered", "active", "completed", "cancelled"),
+    ),
+    "blocks": (_is_not_one_of("blocked_by", "client", "developer"),),
+    "payments": (
+        _is_outside("amount_minor", 1, _MONEY_LIMIT),
+        _UNKNOWN_CURRENCY,
+        _is_outside("refunded_minor", 0, _MONEY_LIMIT),
+    ),
+}

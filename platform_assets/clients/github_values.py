@@ -1,0 +1,159 @@
+"""What the GitHub client answers with, and pure rules about accounts and time windows. No GraphQL, REST or network."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+LAST_YEAR_DAYS = 365
+
+# Letters, digits and hyphens; managed accounts end in `_company`. Old accounts break the finer rules.
+_LOGIN = re.compile(r"[A-Za-z0-9_-]{1,39}")
+
+
+@dataclass(frozen=True)
+class RepositoryWork:
+    """An account's own commits to the default branch of one public repository.
+
+    Attributes:
+        repository: `owner/name`.
+        description: The repository's description.
+        is_fork: Whether the repository is a fork.
+        topics: The repository's topics.
+        languages: Language to bytes of code in the repository, the largest first.
+        commits_count: Own commits over all time.
+        commits_last_year_count: Own commits of the 365 days that end with the day of reading (UTC).
+        first_contributed_on: Day (UTC) of the first own commit.
+        last_contributed_on: Day (UTC) of the latest own commit.
+        subjects: First lines of the ten newest own commits, each once; None when they were not read.
+    """
+
+    repository: str
+    description: str | None
+    is_fork: bool
+    topics: tuple[str, ...]
+    languages: Mapping[str, int]
+    commits_count: int
+    commits_last_year_count: int
+    first_contributed_on: dt.date
+    last_contributed_on: dt.date
+    subjects: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class GithubProfile:
+    """One GitHub account with its own work; `login` is in GitHub's spelling."""
+
+    login: str
+    github_id: int
+    name: str | None
+    bio: str | None
+    company: str | None
+    location: str | None
+    followers_count: int
+    created_at: dt.datetime
+    repositories: tuple[RepositoryWork, ...]
+
+
+@dataclass(frozen=True)
+class ProfileResult:
+    """What came of one login.
+
+    Attributes:
+        login: The login as it was asked for.
+        state: `fetched`, `not_found` (GitHub has no such user), or `failed` (could not be read this time).
+        profile: The account; None unless fetched.
+        failure: Why there is none; None when fetched.
+    """
+
+    login: str
+    state: Literal["fetched", "not_found", "failed"]
+    profile: GithubProfile | None
+    failure: str | None
+
+
+@dataclass(frozen=True)
+class RestProfile:
+    """An account read by REST; `etag` is opaque and goes into the next read."""
+
+    profile: GithubProfile
+    etag: str
+
+
+@dataclass(frozen=True)
+class NotModified:
+    """Nothing changed since the read that gave `etag`; such an answer costs no quota."""
+
+    etag: str
+
+
+@dataclass(frozen=True)
+class RateBudget:
+    """What a client has spent, and what its token had left at the last answer.
+
+    Attributes:
+        calls_count: HTTP calls that GitHub has answered, repeats and refusals included.
+        cost_points: Points that the answers say they cost.
+        limit: Points an hour; None before the first answer.
+        remaining: Points left.
+        reset_at: When the points are full again.
+    """
+
+    calls_count: int = 0
+    cost_points: int = 0
+    limit: int | None = None
+    remaining: int | None = None
+    reset_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
+class Window:
+    """Days whose contributions are read together: `start_on` to `end_on`, both included, at most a year."""
+
+    start_on: dt.date
+    end_on: dt.date
+    is_last_year: bool
+
+    def halves(self) -> tuple[Window, ...]:
+        """The window in two parts; a single day stays one."""
+        days = (self.end_on - self.start_on).days
+        if days < 1:
+            return (self,)
+        middle = self.start_on + dt.timedelta(days=days // 2)
+        return (
+            Window(self.start_on, middle, self.is_last_year),
+            Window(middle + dt.timedelta(days=1), self.end_on, self.is_last_year),
+        )
+
+
+def is_possible_login(login: str) -> bool:
+    """Whether GitHub could have an account of this name, so that asking makes sense."""
+    return _LOGIN.fullmatch(login) is not None
+
+
+def plan_windows(years: Iterable[int], *, today: dt.date) -> list[Window]:
+    """Windows that cover an account's contributions, none twice.
+
+    The last 365 days are a window of their own, since their commits are also counted apart; earlier days go by
+    calendar year.
+
+    Args:
+        years: Calendar years with contributions (`contributionYears`).
+        today: UTC day of reading.
+
+    Returns:
+        Windows, the newest first.
+    """
+    last_start_on = today - dt.timedelta(days=LAST_YEAR_DAYS - 1)
+    windows = []
+    for year in sorted(set(years), reverse=True):
+        start_on = dt.date(year, 1, 1)
+        end_on = min(dt.date(year, 12, 31), last_start_on - dt.timedelta(days=1))
+        if start_on <= end_on:
+            windows.append(Window(start_on, end_on, is_last_year=False))
+    if any(year >= last_start_on.year for year in years):
+        windows.insert(0, Window(last_start_on, today, is_last_year=True))
+    return windows

@@ -1,0 +1,146 @@
+"""The payment gateway client: reads objects of a Stripe account. What they mean is in `payments/gateway_objects.py`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+
+from platform_assets.clients.http_errors import RateLimited, classify_stripe_error
+
+if TYPE_CHECKING:
+    import stripe
+
+API_VERSION = "2026-10-28.endive"
+"""The pinned version: objects keep their shape whatever the account's own default is."""
+
+T = TypeVar("T")
+
+RETRIES_COUNT = 4
+"""Repeats of one call by Stripe's library, which backs off with jitter, on lost connections, 409 and 5xx; and by us on 429,
+which the library leaves alone."""
+
+LIMIT_BACKOFF_S = 1.0
+"""First wait after a 429: Stripe's limits are per second, and it names no time."""
+
+PAGE_SIZE = 100
+
+ObjectType = Literal["payment_intent", "charge", "refund", "balance_transaction"]
+
+
+class PaymentGateway:
+    """Reads one Stripe account; threads may share it.
+
+    Args:
+        url: Root of the API, such as `https://api.stripe.com`.
+        api_key: Secret or restricted key; it appears in no message.
+        timeout_s: Limit of each call, in seconds.
+        retries_count: How often a call is repeated.
+    """
+
+    def __init__(
+        self, *, url: str, api_key: str, timeout_s: float, retries_count: int = RETRIES_COUNT
+    ) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(f"The Stripe URL must begin with http:// or https://, but it is {url!r}")
+        self._url = url.rstrip("/")
+        self._api_key = api_key
+        self._timeout_s = timeout_s
+        self._retries_count = retries_count
+        self._lock = threading.Lock()
+        self._http: stripe.RequestsClient | None = None
+        self._stripe: stripe.StripeClient | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; the client can still be used afterwards."""
+        with self._lock:
+            if self._http is not None:
+                self._http.close()  # type: ignore[no-untyped-call]  # the library left it without types
+            self._http = self._stripe = None
+
+    def list_objects(
+        self, object_type: ObjectType, *, created_gte: dt.datetime
+    ) -> Iterator[Mapping[str, Any]]:
+        """Objects of one type, newest first, page after page.
+
+        An object made while the pages are read may be missing, one that changes meanwhile may be seen in its old
+        state: the next read starts earlier than this one ended. After an error the oldest objects are missing, so
+        that nothing may be taken as read.
+
+        Args:
+            object_type: What to list.
+            created_gte: Objects made at this time (UTC) or later.
+
+        Yields:
+            Objects as Stripe's API describes them.
+
+        Raises:
+            ServiceError: A page could not be read.
+        """
+        action = f"list objects of type {object_type} created since {created_gte:%Y-%m-%d %H:%M:%S} UTC"
+        lister = self._lister(object_type)
+        # A second is the finest that Stripe knows; the beginning of it includes everything asked for.
+        parameters: dict[str, Any] = {"created": {"gte": int(created_gte.timestamp())}, "limit": PAGE_SIZE}
+        while True:
+            # Not the library's own paging: it cannot repeat one page after a 429.
+            page = self._repeated(partial(lister.list, parameters), action=action)
+            for item in page.data:
+                yield item.to_dict()
+            if not page.has_more or not page.data:
+                return
+            parameters = {**parameters, "starting_after": page.data[-1].id}
+
+    def _repeated(self, call: Callable[[], T], *, action: str) -> T:
+        """The call's outcome; one that is refused as one too many is repeated with growing waits."""
+
+        def once() -> T:
+            try:
+                return call()
+            except Exception as error:
+                # Not chained: the library's error carries headers.
+                raise classify_stripe_error(error, action=action, now=dt.datetime.now(dt.UTC)) from None
+
+        retrying = Retrying(
+            stop=stop_after_attempt(self._retries_count + 1),
+            wait=wait_exponential_jitter(multiplier=LIMIT_BACKOFF_S),
+            retry=retry_if_exception_type(RateLimited),
+            reraise=True,
+        )
+        return retrying(once)
+
+    def _lister(self, object_type: ObjectType) -> Any:
+        services = self._client().v1
+        match object_type:
+            case "payment_intent":
+                return services.payment_intents
+            case "charge":
+                return services.charges
+            case "refund":
+                return services.refunds
+            case "balance_transaction":
+                return services.balance_transactions
+
+    def _client(self) -> stripe.StripeClient:
+        import stripe
+
+        with self._lock:
+            if self._stripe is None:
+                self._http = stripe.RequestsClient(timeout=self._timeout_s)
+                self._stripe = stripe.StripeClient(
+                    self._api_key,
+                    stripe_version=API_VERSION,
+                    base_addresses={"api": self._url},
+                    max_network_retries=self._retries_count,
+                    http_client=self._http,
+                )
+            return self._stripe

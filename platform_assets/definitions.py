@@ -1,0 +1,55 @@
+"""The one door: joins assets, checks, jobs, schedules and resources into Dagster definitions.
+
+Nothing connects here. Production's missing settings are reported here, all at once.
+"""
+
+from typing import Any
+
+import dagster as dg
+
+import platform_assets.matching.assets
+import platform_assets.matching.checks
+import platform_assets.payments.assets
+import platform_assets.payments.checks
+import platform_assets.profiles.assets
+import platform_assets.profiles.checks
+from platform_assets.resources import resource_definitions
+from platform_assets.schedules import build_jobs, build_schedules
+from platform_assets.settings import Settings, load_settings
+
+DOMAINS = (
+    (platform_assets.profiles.assets, platform_assets.profiles.checks),
+    (platform_assets.matching.assets, platform_assets.matching.checks),
+    (platform_assets.payments.assets, platform_assets.payments.checks),
+)
+
+
+def build_definitions(settings: Settings | None = None, **overrides: Any) -> dg.Definitions:
+    """Join the parts.
+
+    Args:
+        settings: The settings; by default those of the environment.
+        **overrides: Resources by name that replace the default ones, such as `clock` or `embedder`; and `loggers`,
+            which replaces the run loggers.
+
+    Returns:
+        The definitions of the whole platform.
+
+    Raises:
+        ConfigurationError: The environment is not usable; lists every problem.
+    """
+    settings = settings or load_settings()
+    loggers = overrides.pop("loggers", None)
+    return dg.Definitions(
+        assets=[asset for assets, _ in DOMAINS for asset in assets.ASSETS],
+        asset_checks=[check for _, checks in DOMAINS for check in checks.CHECKS],
+        jobs=build_jobs(),
+        schedules=build_schedules(),
+        resources={**resource_definitions(settings), **overrides},
+        # The multiprocess default costs some 40 core-seconds more per run of this size; heavy work uses threads.
+        executor=dg.in_process_executor,
+        loggers=loggers,
+    )
+
+
+defs = build_definitions()

@@ -1,0 +1,1 @@
+"""The product's own code measured on labelled data: protocols, measures and the reading of data folders."""

@@ -1,0 +1,45 @@
+"""Dagster's own storage: Postgres in both modes, found through the settings.
+
+`dagster.yaml` names the class; nothing else imports this module.
+"""
+
+from typing import Self
+
+from dagster._serdes import ConfigurableClassData
+from dagster_postgres import DagsterPostgresStorage
+from sqlalchemy.engine import make_url
+
+from platform_assets.settings import Settings, load_settings
+
+
+def storage_url(settings: Settings) -> str:
+    """SQLAlchemy URL of Dagster's storage, with the driver that dagster-postgres needs (psycopg2).
+
+    In sandbox mode the embedded server is started if it is not running.
+    """
+    if settings.dagster_database_url is None:
+        from platform_assets.clients.embedded_postgres import ensure_postgres
+
+        return ensure_postgres(settings.home).psycopg2_url("dagster")
+    url = make_url(settings.dagster_database_url.get_secret_value())
+    return url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+
+
+class PlatformStorage(DagsterPostgresStorage):
+    """`DagsterPostgresStorage` whose URL comes from the platform's settings instead of `dagster.yaml`."""
+
+    @classmethod
+    def config_type(cls) -> dict[str, object]:
+        """No configuration: the settings have it all."""
+        return {}
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: object) -> Self:
+        """Build the storage from the environment.
+
+        Raises:
+            ConfigurationError: The environment is not usable.
+            EmbeddedPostgresError: The embedded server can't be started.
+        """
+        del config_value
+        return cls(postgres_url=storage_url(load_settings()), inst_data=inst_data)

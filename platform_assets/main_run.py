@@ -1,0 +1,198 @@
+"""`platform-assets run` and `checks`: prepares, runs the jobs in this process, and reports."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from filelock import FileLock, Timeout
+from rich.console import Console
+
+from platform_assets.errors import PlatformError
+from platform_assets.local_ui import prepare_dagster_home
+from platform_assets.settings import ConfigurationError, Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from platform_assets.run_progress import RunProgress
+
+
+PROGRESS_LOGGER = "progress"
+
+
+class AlreadyRunningError(PlatformError):
+    """Another run is at work in the same folder."""
+
+
+@contextmanager
+def exclusive_run(home: Path) -> Iterator[None]:
+    """Hold the folder's run lock.
+
+    Raises:
+        AlreadyRunningError: Another process holds it.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    owner = home / "run.pid"
+    try:
+        with FileLock(home / "run.lock", timeout=0):
+            owner.write_text(str(os.getpid()), encoding="utf-8")
+            yield
+    except Timeout:
+        pid = owner.read_text(encoding="utf-8").strip() if owner.exists() else "unknown"
+        raise AlreadyRunningError(
+            f"Another run (process {pid}) is at work in {home}. Wait for it to end, or stop it, then run again."
+        ) from None
+
+
+def run_platform(settings: Settings, *, data: Path | None) -> int:
+    """Load the marketplace (sandbox), refresh everything once, report.
+
+    Args:
+        settings: The settings.
+        data: Folder to load as the marketplace instead of the generated one; sandbox only.
+
+    Returns:
+        Exit status: 1 when a step failed or a check of severity ERROR failed, else 0.
+    """
+    if data is not None and not settings.is_sandbox:
+        raise ConfigurationError(
+            "--data loads a demo marketplace, which only the sandbox does: unset PLATFORM_DATABASE_URL, or leave --data out"
+        )
+    from platform_assets.run_progress import RunProgress
+
+    console = Console(soft_wrap=True)
+    progress = RunProgress(console)
+    with exclusive_run(settings.home):
+        _prepare(settings, data, progress)
+        _run_jobs(settings, progress, console)
+        status = report_checks(settings, format_="table", write_files=True, console=console)
+    return 1 if progress.failures else status
+
+
+def _prepare(settings: Settings, data: Path | None, progress: RunProgress) -> None:
+    from platform_assets.clients.database import Database
+    from platform_assets.migrations import migrate
+    from platform_assets.resources import database_url
+
+    if not settings.is_sandbox:
+        return
+    world = None
+    if data is not None:
+        # Read first: a broken folder is told before anything is changed.
+        from platform_assets.sandbox.gitmatch import read_gitmatch
+
+        with progress.preparing(f"Reading {data}"):
+            world = read_gitmatch(data)
+    with progress.preparing("Starting the embedded Postgres"):
+        url = database_url(settings)
+        migrate.upgrade(url)
+    from platform_assets.sandbox import demo
+    from platform_assets.sandbox.process import ensure_sandbox
+
+    with progress.preparing("Loading the marketplace"):
+        database = Database(url)
+        try:
+            demo.load_world(settings, database, world or demo.generated_world(settings))
+        finally:
+            database.close()
+    with progress.preparing("Starting the local GitHub and Stripe APIs"):
+        ensure_sandbox(settings)
+
+
+def _run_jobs(settings: Settings, progress: RunProgress, console: Console) -> None:
+    prepare_dagster_home(settings)
+    import dagster as dg
+
+    from platform_assets.definitions import build_definitions
+    from platform_assets.payments.assets import analytics_run_tags
+    from platform_assets.resources import Clock, open_database
+    from platform_assets.schedules import ANALYTICS_JOB, CHECKS_JOB, MAIN_JOB
+
+    definitions = build_definitions(settings, loggers={PROGRESS_LOGGER: progress.logger_definition()})
+    started_at = time.monotonic()
+    with dg.DagsterInstance.get() as instance:
+        _run_job(definitions, MAIN_JOB, instance, progress, tags={})
+        database = open_database(settings)
+        try:
+            tags = analytics_run_tags(database, instance, Clock(as_of=settings.as_of_day).as_of)
+        finally:
+            database.close()
+        # Without a day to compute its checks are evaluated all the same, with everybody else's.
+        job = ANALYTICS_JOB if tags else CHECKS_JOB
+        _run_job(definitions, job, instance, progress, tags=tags or {})
+    elapsed_s = time.monotonic() - started_at
+    console.print(
+        f"  Refreshed in {elapsed_s:.1f} s; derived rows written: {progress.rows_written:,}", highlight=False
+    )
+    for step, message in progress.failures.items():
+        console.print(f"[red]{step} failed:[/red] {message}", highlight=False)
+
+
+def _run_job(
+    definitions: dg.Definitions,
+    name: str,
+    instance: dg.DagsterInstance,
+    progress: RunProgress,
+    *,
+    tags: dict[str, str],
+) -> None:
+    job = definitions.resolve_job_def(name)
+    with progress.job(name, steps_count=len(job.graph.node_defs)):
+        # Naming the logger replaces Dagster's own, which would print every event.
+        job.execute_in_process(
+            instance=instance, raise_on_error=False, tags=tags, run_config={"loggers": {PROGRESS_LOGGER: {}}}
+        )
+
+
+def report_checks(
+    settings: Settings,
+    *,
+    format_: str,
+    group: str | None = None,
+    failed_only: bool = False,
+    write_files: bool = False,
+    console: Console | None = None,
+) -> int:
+    """Print the asset-check report.
+
+    Args:
+        settings: The settings.
+        format_: `table`, `json` or `html`.
+        group: Only the checks of this group.
+        failed_only: Only the checks that failed.
+        write_files: Also write HTML and JSON under `<home>/report/`.
+        console: Where a table goes; by default standard output.
+
+    Returns:
+        Exit status: 1 when a check of severity ERROR has failed.
+    """
+    prepare_dagster_home(settings)
+    import dagster as dg
+
+    from platform_assets.definitions import build_definitions
+    from platform_assets.monitoring import check_report, check_states
+
+    console = console or Console()
+    now = dt.datetime.now(dt.UTC)
+    with dg.DagsterInstance.get() as instance:
+        states = check_states.read_check_states(
+            build_definitions(settings), instance, group=group, failed_only=failed_only
+        )
+    if format_ == "json":
+        click.echo(check_report.render_json(states, generated_at=now))
+    elif format_ == "html":
+        click.echo(check_report.render_html(states, generated_at=now))
+    else:
+        check_report.render_table(states, console, generated_at=now)
+    if write_files:
+        folder = settings.home / "report"
+        check_report.write_report_files(states, folder, generated_at=now)
+        console.print(f"Report: {folder / 'checks.html'} and checks.json", highlight=False)
+    return check_states.exit_code(states)

@@ -1,0 +1,1 @@
+"""Operations: check states and reports, alerts, redaction; later health metrics and recovery."""

@@ -1,0 +1,57 @@
+"""Takes secrets out of what people and logs will read. Pure; knows forms of secrets, not where they come from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+REDACTED = "[redacted]"
+
+_SECRET_NAME = re.compile(
+    r"secret|passw|passphrase|token|api_?key|access_?key|private_?key|credential|authorization|cookie|\bdsn\b",
+    re.IGNORECASE,
+)
+"""Names under which secrets travel; `text_sha256` and `row_key` are none."""
+
+_PATTERNS = (
+    # The password of a URL such as postgresql://user:password@host; the greedy part takes an @ inside it along.
+    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/]+(?=@)", re.IGNORECASE), rf"\1{REDACTED}"),
+    # password=… in a libpq connection string, api_key=… in a query string, "token": "…" in a dump.
+    (
+        re.compile(
+            r"((?:secret|passw(?:or)?d|token|api_?key|access_?key)[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;]+",
+            re.IGNORECASE,
+        ),
+        rf"\1{REDACTED}",
+    ),
+    (re.compile(r"(\b(?:bearer|basic)\s+)[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1{REDACTED}"),
+    # Keys that are known by their prefix: Stripe, GitHub, Google, Slack.
+    (re.compile(r"\b(?:sk|rk|pk)_(?:live|test)_\w+|\bwhsec_\w+"), REDACTED),
+    (re.compile(r"\b(?:gh[opsur]_|github_pat_)\w{10,}"), REDACTED),
+    (re.compile(r"\bAIza[\w-]{20,}|\bxox[abeoprs]-[\w-]{10,}"), REDACTED),
+    (re.compile(r"(hooks\.slack\.com/services/)[\w/]+"), rf"\1{REDACTED}"),
+)
+
+
+def redact_text(text: str) -> str:
+    """The text with passwords of URLs and everything that looks like a key or token replaced."""
+    for pattern, replacement in _PATTERNS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def redact(value: Any) -> Any:
+    """A JSON-like value with secrets replaced, in texts and under names that tell of one."""
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, Mapping):
+        return {
+            name: REDACTED
+            if _SECRET_NAME.search(str(name)) and isinstance(item, str | list)
+            else redact(item)
+            for name, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [redact(item) for item in value]
+    return value

@@ -1,0 +1,132 @@
+"""What is measured on the payment assets; bounds are in `thresholds.py`."""
+
+import datetime as dt
+
+import dagster as dg
+import sqlalchemy as sa
+
+from platform_assets import thresholds
+from platform_assets.asset_checks import (
+    Measurement,
+    check_result,
+    freshness_check,
+    static_metadata,
+    table_check,
+)
+from platform_assets.clients.contract import read_contract
+from platform_assets.clients.database import Database
+from platform_assets.payments.analytics import KEY, TOTALS, daily_totals
+from platform_assets.payments.assets import DAYS, GATEWAY_SOURCE, find_days_to_compute
+from platform_assets.resources import Clock
+from platform_assets.table_assets import read_table
+from platform_assets.tables import marketplace, monitoring
+from platform_assets.tables import platform as tables
+
+CAPTURED = ("paid", "partially_refunded", "refunded")
+"""Statuses of a payment that say that the money was captured."""
+
+
+def _captured(database: Database) -> tuple[int, list[str], list[str]]:
+    """Number of payments marked captured through the gateway; ids of those the gateway never captured, or otherwise."""
+    payments = read_contract(database, marketplace.payments).rows
+    payments = payments[payments["status"].isin(CAPTURED) & payments["payment_intent_id"].notna()]
+    table = tables.gateway_transactions
+    intents = database.read(
+        sa.select(table.c.object_id, table.c.amount_minor, table.c.currency).where(
+            table.c.object_type == "payment_intent", table.c.status == "succeeded"
+        )
+    )
+    both = payments.merge(
+        intents, how="left", left_on="payment_intent_id", right_on="object_id", suffixes=("", "_gateway")
+    )
+    is_missing = both["object_id"].isna()
+    is_other = ~is_missing & (
+        (both["amount_minor"] != both["amount_minor_gateway"])
+        | (both["currency"] != both["currency_gateway"])
+    )
+    return len(both), sorted(both["payment_id"][is_missing]), sorted(both["payment_id"][is_other])
+
+
+def _missing_payments(database: Database, _: Clock) -> Measurement:
+    captured_count, missing, _other = _captured(database)
+    return Measurement(len(missing), {"captured_payments": captured_count, "payments": missing[:20]})
+
+
+def _mismatched_payments(database: Database, _: Clock) -> Measurement:
+    captured_count, _missing, other = _captured(database)
+    return Measurement(len(other), {"captured_payments": captured_count, "payments": other[:20]})
+
+
+def _quarantined_objects(database: Database, _: Clock) -> Measurement:
+    table = monitoring.quarantined_rows
+    bad = database.read(sa.select(table.c.row_key, table.c.reason).where(table.c.source == GATEWAY_SOURCE))
+    return Measurement(
+        len(bad), {"objects": [f"{row.row_key}: {row.reason}" for row in bad.head(20).itertuples()]}
+    )
+
+
+def _residual(database: Database, clock: Clock) -> Measurement:
+    """Sum of absolute differences between stored totals and the gateway's rows, over days that are over."""
+    table = tables.gateway_transactions
+    end = dt.datetime.combine(clock.as_of, dt.time(), tzinfo=dt.UTC)
+    start = dt.datetime.fromisoformat(DAYS.get_first_partition_key() or "").replace(tzinfo=dt.UTC)
+    totals = daily_totals(
+        database.read(sa.select(table).where(table.c.created_at >= start, table.c.created_at < end))
+    )
+    stored = read_table(database, tables.payment_analytics)
+    both = [frame.assign(day=frame["day"].astype(str)).set_index(KEY)[TOTALS] for frame in (totals, stored)]
+    difference = both[0].sub(both[1], fill_value=0).abs()
+    return Measurement(int(difference.to_numpy().sum()), {"days_compared": len(difference)})
+
+
+@dg.asset_check(
+    asset=dg.AssetKey("payment_analytics"),
+    name="missing_days",
+    description="Days up to yesterday that were never computed or that late transactions reopened.",
+    metadata=static_metadata(thresholds.ANALYTICS_MISSING_DAYS),
+)
+def missing_days(
+    context: dg.AssetCheckExecutionContext,
+    database: dg.ResourceParam[Database],
+    clock: dg.ResourceParam[Clock],
+) -> dg.AssetCheckResult:
+    """Counts days that want computing."""
+    days = find_days_to_compute(database, context.instance, clock.as_of)
+    return check_result(
+        thresholds.ANALYTICS_MISSING_DAYS, Measurement(len(days), {"days": [str(day) for day in days[:20]]})
+    )
+
+
+CHECKS = [
+    freshness_check("gateway_transactions"),
+    freshness_check("payment_analytics"),
+    table_check(
+        asset="gateway_transactions",
+        name="captured_payments_exist",
+        threshold=thresholds.GATEWAY_MISSING_PAYMENTS,
+        description="Payments that the application holds for captured and the gateway does not.",
+        measure=_missing_payments,
+    ),
+    table_check(
+        asset="gateway_transactions",
+        name="captured_amounts_agree",
+        threshold=thresholds.GATEWAY_MISMATCHED_PAYMENTS,
+        description="Captured payments whose amount or currency differs between application and gateway.",
+        measure=_mismatched_payments,
+    ),
+    table_check(
+        asset="gateway_transactions",
+        name="quarantined_objects",
+        threshold=thresholds.QUARANTINED_ROWS,
+        description="Gateway objects that were set aside because they can be no row.",
+        measure=_quarantined_objects,
+    ),
+    missing_days,
+    table_check(
+        asset="payment_analytics",
+        name="totals_residual",
+        threshold=thresholds.ANALYTICS_RESIDUAL_MINOR,
+        description="Difference between the stored totals and the sum of the gateway's rows.",
+        measure=_residual,
+    ),
+]

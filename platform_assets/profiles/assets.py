@@ -1,0 +1,318 @@
+"""The profile assets: thin Dagster functions that read, call pure functions, write, and say what changed."""
+
+from collections.abc import Iterable, Iterator
+
+import dagster as dg
+import pandas as pd
+import sqlalchemy as sa
+
+from platform_assets.clients.contract import ContractRead, read_contract
+from platform_assets.clients.database import Database, WriteCounts
+from platform_assets.clients.embedder import Embedder, text_sha256
+from platform_assets.clients.github import GithubClient
+from platform_assets.clients.github_values import ProfileResult
+from platform_assets.clients.http_errors import ServiceError
+from platform_assets.profiles import requirements, skills, vectors
+from platform_assets.profiles.embeddings import embed_texts
+from platform_assets.profiles.extraction import label_text
+from platform_assets.profiles.github_profiles import plan_refresh, profile_rows
+from platform_assets.profiles.vocabulary import Vocabulary, vocabulary_from_frames
+from platform_assets.profiles.vocabulary_growth import grow_vocabulary
+from platform_assets.resources import Clock
+from platform_assets.table_assets import read_table, table_asset, written
+from platform_assets.tables import marketplace
+from platform_assets.tables import platform as tables
+
+GROUP = "profiles"
+
+ACCOUNTS_PER_COMMIT = 200
+"""An interrupted refresh keeps all but the last so many accounts."""
+
+OPEN = "open"
+
+
+def _gone(table: sa.Table, read: ContractRead) -> sa.ColumnElement[bool]:
+    """Rows whose developer or project is no longer in the marketplace; one that is set aside is not gone."""
+    return next(iter(table.primary_key.columns)).not_in(sorted(read.present_keys))
+
+
+def _replaceable(table: sa.Table, read: ContractRead) -> sa.ColumnElement[bool]:
+    """Rows that a full recomputation may delete: all but those of developers or projects that are set aside."""
+    return next(iter(table.primary_key.columns)).not_in(sorted(read.set_aside_keys))
+
+
+def _in_chunks(results: Iterable[ProfileResult]) -> Iterator[list[ProfileResult]]:
+    """Results in chunks; when reading breaks off, what was read comes before the error goes on."""
+    chunk: list[ProfileResult] = []
+    try:
+        for result in results:
+            chunk.append(result)
+            if len(chunk) == ACCOUNTS_PER_COMMIT:
+                yield chunk
+                chunk = []
+    except ServiceError:
+        if chunk:
+            yield chunk
+        raise
+    if chunk:
+        yield chunk
+
+
+@table_asset(
+    tables.developer_profiles,
+    group=GROUP,
+    kinds={"github"},
+)
+def developer_profiles(
+    context: dg.AssetExecutionContext,
+    database: dg.ResourceParam[Database],
+    github: dg.ResourceParam[GithubClient | None],
+    clock: dg.ResourceParam[Clock],
+) -> dg.MaterializeResult[None]:
+    """New, changed and day-old accounts are read from GitHub by GraphQL; a failed read keeps what was known.
+
+    Own work by repository goes to `platform.developer_repositories`.
+    """
+    read = read_contract(database, marketplace.developers)
+    known = read_table(database, tables.developer_profiles)
+    known_repositories = read_table(database, tables.developer_repositories)
+    counts = WriteCounts()
+    with database.transaction() as connection:
+        for table in (tables.developer_repositories, tables.developer_profiles):
+            counts += WriteCounts(
+                deleted=connection.execute(sa.delete(table).where(_gone(table, read))).rowcount
+            )
+    due = plan_refresh(read.rows, known, now=clock.read())
+
+    def write(chunk: list[ProfileResult], part: pd.DataFrame) -> WriteCounts:
+        rows = profile_rows(chunk, part, known, known_repositories, attempted_at=clock.read())
+        replaced = tables.developer_repositories.c.developer_id.in_(rows.replaced_developer_ids)
+        with database.transaction() as connection:
+            return database.upsert(
+                tables.developer_profiles,
+                rows.profiles,
+                connection=connection,
+                quarantine_as="github.accounts",
+            ) + database.upsert(
+                tables.developer_repositories,
+                rows.repositories,
+                delete_missing=replaced,
+                connection=connection,
+                quarantine_as="github.repositories",
+            )
+
+    counts += write([], due[due["github_login"].isna()])
+    if github is None:
+        context.log.warning("GitHub is switched off: nothing was read, what is known stays.")
+        return written(database, tables.developer_profiles, counts, accounts_due=len(due), accounts_read=0)
+    linked = due[due["github_login"].notna()]
+    logins = linked["github_login"].str.casefold()
+    accounts_read = 0
+    for chunk in _in_chunks(github.read_profiles(list(linked["github_login"]), now=clock.read())):
+        counts += write(chunk, linked[logins.isin([result.login.casefold() for result in chunk])])
+        accounts_read += len(chunk)
+        context.log.info("%d of %d accounts read", accounts_read, logins.nunique())
+    return written(
+        database,
+        tables.developer_profiles,
+        counts,
+        accounts_due=int(logins.nunique()),
+        accounts_read=accounts_read,
+        github_calls=github.budget.calls_count,
+        github_points=github.budget.cost_points,
+    )
+
+
+def _read_vocabulary(database: Database) -> Vocabulary:
+    return vocabulary_from_frames(
+        read_table(database, tables.skills), read_table(database, tables.skill_aliases)
+    )
+
+
+@table_asset(
+    tables.skill_profiles,
+    group=GROUP,
+    kinds={"pandas"},
+    deps=["developer_profiles"],
+)
+def skill_profiles(
+    database: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
+) -> dg.MaterializeResult[None]:
+    """Own commits, declared skills, the bio and past contracts are weighed into one calibrated confidence.
+
+    New names met on the way join the vocabulary in `platform.skills`.
+    """
+    developers = read_contract(database, marketplace.developers)
+    contracts = read_contract(database, marketplace.contracts).rows
+    projects = read_contract(database, marketplace.projects).rows
+    repositories = read_table(database, tables.developer_repositories)
+    grown = grow_vocabulary(
+        _read_vocabulary(database),
+        repositories,
+        [*developers.rows["declared_skills"], *projects["declared_skills"], *contracts["skills_used"]],
+    )
+    with database.transaction() as connection:
+        grown_counts = database.upsert(tables.skills, grown.skills, connection=connection) + database.upsert(
+            tables.skill_aliases, grown.aliases, connection=connection
+        )
+    frame = skills.skill_profiles(
+        repositories, developers.rows, contracts, _read_vocabulary(database), as_of=clock.as_of
+    )
+    counts = database.upsert(
+        tables.skill_profiles,
+        frame,
+        delete_missing=_replaceable(tables.skill_profiles, developers),
+        quarantine_as="skill_profiles",
+    )
+    return written(
+        database,
+        tables.skill_profiles,
+        counts,
+        as_of=clock.as_of,
+        developers_count=int(frame["developer_id"].nunique()),
+        mean_confidence=float(frame["confidence"].mean()) if len(frame) else 0.0,
+        vocabulary_rows_written=grown_counts.written,
+    )
+
+
+@table_asset(
+    tables.skill_embeddings,
+    group=GROUP,
+    kinds={"huggingface"},
+    deps=["skill_profiles"],
+)
+def skill_embeddings(
+    database: dg.ResourceParam[Database], embedder: dg.ResourceParam[Embedder]
+) -> dg.MaterializeResult[None]:
+    """The skill's name, embedded by the packaged all-MiniLM-L6-v2; each distinct text is computed once."""
+    known = read_table(database, tables.skills)
+    texts = [label_text(name) for name in known["name"]]
+    embedded = embed_texts(database, embedder, texts)
+    frame = pd.DataFrame(
+        {
+            "skill_id": known["skill_id"],
+            "model": embedder.model_name,
+            "text_sha256": [text_sha256(text) for text in texts],
+            "vector": list(embedded.vectors),
+        }
+    )
+    counts = database.upsert(tables.skill_embeddings, frame, delete_missing=True)
+    return written(database, tables.skill_embeddings, counts, texts_computed=embedded.computed_count)
+
+
+def _skill_vectors(database: Database, model: str) -> dict[str, vectors.Vector]:
+    table = tables.skill_embeddings
+    ids, matrix = database.read_vectors(
+        sa.select(table.c.skill_id, table.c.vector).where(table.c.model == model)
+    )
+    return dict(zip(ids, matrix))
+
+
+@table_asset(
+    tables.developer_vectors,
+    group=GROUP,
+    kinds={"huggingface", "numpy"},
+    deps=["developer_profiles", "skill_profiles", "skill_embeddings"],
+)
+def developer_vectors(
+    database: dg.ResourceParam[Database], embedder: dg.ResourceParam[Embedder]
+) -> dg.MaterializeResult[None]:
+    """Made of texts, and of skills weighted by confidence.
+
+    A side of a developer's work is a repository, or what they say of themselves.
+    """
+    developers = read_contract(database, marketplace.developers)
+    facets = vectors.developer_facets(developers.rows, read_table(database, tables.developer_repositories))
+    texts = sorted({facet.text for facet in facets})
+    embedded = embed_texts(database, embedder, texts)
+    frame = vectors.developer_vectors(
+        facets,
+        dict(zip(texts, embedded.vectors)),
+        read_table(database, tables.skill_profiles),
+        _skill_vectors(database, embedder.model_name),
+        model=embedder.model_name,
+    )
+    counts = database.upsert(
+        tables.developer_vectors, frame, delete_missing=_replaceable(tables.developer_vectors, developers)
+    )
+    return written(
+        database,
+        tables.developer_vectors,
+        counts,
+        developers_count=int(frame["developer_id"].nunique()),
+        texts_computed=embedded.computed_count,
+    )
+
+
+@table_asset(
+    tables.project_requirements,
+    group=GROUP,
+    kinds={"huggingface", "numpy"},
+    deps=["skill_embeddings"],
+)
+def project_requirements(
+    database: dg.ResourceParam[Database], embedder: dg.ResourceParam[Embedder]
+) -> dg.MaterializeResult[None]:
+    """What the client declared, and what title and description name by spelling or resemble by embedding.
+
+    Only open projects whose text or vocabulary changed are read again.
+    """
+    projects = read_contract(database, marketplace.projects)
+    with database.transaction() as connection:
+        deleted = 0
+        for table in (tables.project_requirements, tables.requirement_extractions):
+            deleted += connection.execute(sa.delete(table).where(_gone(table, projects))).rowcount
+    vocabulary = _read_vocabulary(database)
+    texts = requirements.project_inputs(
+        projects.rows[projects.rows["status"] == OPEN], vocabulary, model=embedder.model_name
+    )
+    known = read_table(database, tables.requirement_extractions)
+    changed = requirements.changed_inputs(texts, known)
+    found = requirements.extract_projects(
+        changed, vocabulary, _skill_vectors(database, embedder.model_name), embedder
+    )
+    read_again = list(changed["project_id"])
+    with database.transaction() as connection:
+        counts = WriteCounts(deleted=deleted) + database.upsert(
+            tables.project_requirements,
+            found.requirements,
+            delete_missing=tables.project_requirements.c.project_id.in_(read_again),
+            connection=connection,
+        )
+        database.upsert(tables.requirement_extractions, found.extractions, connection=connection)
+    return written(
+        database, tables.project_requirements, counts, projects_open=len(texts), projects_read=len(read_again)
+    )
+
+
+@table_asset(
+    tables.project_vectors,
+    group=GROUP,
+    kinds={"huggingface"},
+    deps=["project_requirements"],
+)
+def project_vectors(
+    database: dg.ResourceParam[Database], embedder: dg.ResourceParam[Embedder]
+) -> dg.MaterializeResult[None]:
+    """Title and the beginning of the description of open projects, without markup, embedded."""
+    projects = read_contract(database, marketplace.projects)
+    rows = projects.rows[projects.rows["status"] == OPEN]
+    texts = sorted(
+        {vectors.project_text(title, text) for title, text in zip(rows["title"], rows["description"])} - {""}
+    )
+    embedded = embed_texts(database, embedder, texts)
+    frame = vectors.project_vectors(rows, dict(zip(texts, embedded.vectors)), model=embedder.model_name)
+    counts = database.upsert(
+        tables.project_vectors, frame, delete_missing=_replaceable(tables.project_vectors, projects)
+    )
+    return written(database, tables.project_vectors, counts, texts_computed=embedded.computed_count)
+
+
+ASSETS = [
+    developer_profiles,
+    skill_profiles,
+    skill_embeddings,
+    developer_vectors,
+    project_requirements,
+    project_vectors,
+]

@@ -1,0 +1,205 @@
+"""What is measured on the profile assets; bounds are in `thresholds.py`."""
+
+import sqlalchemy as sa
+
+from platform_assets import thresholds
+from platform_assets.asset_checks import Measurement, freshness_check, quarantine_checks, share, table_check
+from platform_assets.clients.database import Database
+from platform_assets.resources import Clock
+from platform_assets.tables import marketplace, monitoring
+from platform_assets.tables import platform as tables
+
+
+def _profile_age(database: Database, clock: Clock) -> Measurement:
+    """95th percentile of hours since a linked developer's profile was read; one never read counts as endless."""
+    table = tables.developer_profiles
+    rows = database.read(
+        sa.select(table.c.developer_id, table.c.fetched_at).where(
+            table.c.github_login.is_not(None), table.c.state != "not_found"
+        )
+    )
+    if rows.empty:
+        return Measurement(0.0, {"linked_developers": 0})
+    ages = (clock.read() - rows["fetched_at"]).dt.total_seconds() / 3600
+    never_count = int(ages.isna().sum())
+    return Measurement(
+        float(ages.fillna(float("inf")).quantile(0.95, interpolation="higher")),
+        {"linked_developers": len(rows), "never_read": never_count, "median_hours": float(ages.median())},
+    )
+
+
+def _failed_accounts(database: Database, _: Clock) -> Measurement:
+    table = tables.developer_profiles
+    states = database.read(
+        sa.select(table.c.developer_id, table.c.github_login, table.c.state).where(
+            table.c.github_login.is_not(None)
+        )
+    )
+    failed = states[states["state"] != "fetched"]
+    return share(
+        len(failed),
+        len(states),
+        {"accounts": [f"{row.github_login}: {row.state}" for row in failed.head(20).itertuples()]},
+        of_none=0.0,
+    )
+
+
+def _skill_coverage(database: Database, _: Clock) -> Measurement:
+    """Share of active developers with repositories or declared skills that have at least one skill."""
+    developers, repositories = marketplace.developers, tables.developer_repositories
+    has_evidence = sa.or_(
+        sa.func.cardinality(developers.c.declared_skills) > 0,
+        sa.exists().where(
+            repositories.c.developer_id == developers.c.developer_id,
+            repositories.c.languages != sa.text("'{}'::jsonb"),
+        ),
+    )
+    has_skill = sa.exists().where(tables.skill_profiles.c.developer_id == developers.c.developer_id)
+    set_aside = sa.exists().where(
+        monitoring.quarantined_rows.c.source == developers.fullname,
+        monitoring.quarantined_rows.c.row_key == developers.c.developer_id,
+    )
+    counts = database.read(
+        sa.select(sa.func.count().label("total"), sa.func.count().filter(has_skill).label("covered")).where(
+            developers.c.is_active, has_evidence, ~set_aside
+        )
+    ).iloc[0]
+    return share(int(counts["covered"]), int(counts["total"]), of_none=1.0)
+
+
+def _odd_confidences(database: Database, _: Clock) -> Measurement:
+    confidence = tables.skill_profiles.c.confidence
+    rows = database.read(sa.select(sa.func.count().label("n")).where(sa.not_(confidence.between(0, 1))))
+    return Measurement(int(rows["n"].iloc[0]))
+
+
+def _embedding_coverage(database: Database, _: Clock) -> Measurement:
+    skills, embeddings = tables.skills, tables.skill_embeddings
+    counts = database.read(
+        sa.select(
+            sa.func.count().label("total"),
+            sa.func.count()
+            .filter(sa.exists().where(embeddings.c.skill_id == skills.c.skill_id))
+            .label("covered"),
+        ).select_from(skills)
+    ).iloc[0]
+    return share(int(counts["covered"]), int(counts["total"]), of_none=1.0)
+
+
+def _norm_deviation(table: sa.Table, database: Database) -> Measurement:
+    """Largest distance of a vector's length from 1."""
+    norm = sa.func.sqrt(-table.c.vector.op("<#>", return_type=sa.Double)(table.c.vector))
+    rows = database.read(
+        sa.select(sa.func.max(sa.func.abs(norm - 1)).label("worst"), sa.func.count().label("n"))
+    )
+    worst = rows["worst"].iloc[0]
+    return Measurement(float(worst) if worst == worst else 0.0, {"vectors": int(rows["n"].iloc[0])})
+
+
+def _vector_coverage(database: Database, _: Clock) -> Measurement:
+    """Share of developers with repositories that have a vector."""
+    repositories, vectors = tables.developer_repositories, tables.developer_vectors
+    with_work = sa.select(repositories.c.developer_id).distinct().subquery()
+    counts = database.read(
+        sa.select(
+            sa.func.count().label("total"),
+            sa.func.count()
+            .filter(sa.exists().where(vectors.c.developer_id == with_work.c.developer_id))
+            .label("covered"),
+        ).select_from(with_work)
+    ).iloc[0]
+    return share(int(counts["covered"]), int(counts["total"]), of_none=1.0)
+
+
+def _project_coverage(table: sa.Table, database: Database) -> Measurement:
+    """Share of open projects that have a row in the table."""
+    projects = marketplace.projects
+    covered = sa.exists().where(table.c.project_id == projects.c.project_id)
+    rows = database.read(
+        sa.select(projects.c.project_id, covered.label("covered")).where(projects.c.status == "open")
+    )
+    without = rows["project_id"][~rows["covered"].astype(bool)]
+    return share(len(rows) - len(without), len(rows), {"projects_without": sorted(without)[:20]}, of_none=1.0)
+
+
+CHECKS = [
+    *(
+        freshness_check(asset)
+        for asset in (
+            "developer_profiles",
+            "skill_profiles",
+            "skill_embeddings",
+            "developer_vectors",
+            "project_requirements",
+            "project_vectors",
+        )
+    ),
+    *quarantine_checks("developer_profiles", marketplace.developers),
+    *quarantine_checks("project_requirements", marketplace.projects),
+    table_check(
+        asset="developer_profiles",
+        name="profile_age",
+        threshold=thresholds.PROFILE_AGE_HOURS,
+        description="95th percentile of the hours since a linked developer's profile was last read.",
+        measure=_profile_age,
+    ),
+    table_check(
+        asset="developer_profiles",
+        name="failed_accounts",
+        threshold=thresholds.FAILED_ACCOUNTS_RATIO,
+        description="Share of linked accounts that GitHub does not know or that could not be read.",
+        measure=_failed_accounts,
+    ),
+    table_check(
+        asset="skill_profiles",
+        name="coverage",
+        threshold=thresholds.SKILL_COVERAGE_RATIO,
+        description="Share of active developers with evidence who have at least one skill.",
+        measure=_skill_coverage,
+    ),
+    table_check(
+        asset="skill_profiles",
+        name="confidence_range",
+        threshold=thresholds.CONFIDENCE_OUT_OF_RANGE_ROWS,
+        description="Confidences that are no probabilities.",
+        measure=_odd_confidences,
+    ),
+    table_check(
+        asset="skill_embeddings",
+        name="coverage",
+        threshold=thresholds.EMBEDDING_COVERAGE_RATIO,
+        description="Share of skills that have an embedding.",
+        measure=_embedding_coverage,
+    ),
+    *(
+        table_check(
+            asset=table.name,
+            name="unit_length",
+            threshold=thresholds.EMBEDDING_NORM_DEVIATION,
+            description="Largest distance of a vector's length from 1.",
+            measure=lambda database, _, table=table: _norm_deviation(table, database),
+        )
+        for table in (tables.skill_embeddings, tables.developer_vectors, tables.project_vectors)
+    ),
+    table_check(
+        asset="developer_vectors",
+        name="coverage",
+        threshold=thresholds.VECTOR_COVERAGE_RATIO,
+        description="Share of developers with repositories who have a vector.",
+        measure=_vector_coverage,
+    ),
+    table_check(
+        asset="project_requirements",
+        name="coverage",
+        threshold=thresholds.REQUIREMENT_COVERAGE_RATIO,
+        description="Share of open projects with at least one requirement.",
+        measure=lambda database, _: _project_coverage(tables.project_requirements, database),
+    ),
+    table_check(
+        asset="project_vectors",
+        name="coverage",
+        threshold=thresholds.VECTOR_COVERAGE_RATIO,
+        description="Share of open projects that have a vector.",
+        measure=lambda database, _: _project_coverage(tables.project_vectors, database),
+    ),
+]

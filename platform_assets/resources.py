@@ -1,0 +1,155 @@
+"""Settings → clients, and the Dagster resources that hand them out.
+
+A resource is the plain client itself, opened when a step first needs it: nothing connects at import or at load.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from sqlalchemy.engine import make_url
+
+from platform_assets.clients.database import Database
+from platform_assets.settings import Settings, is_off
+
+if TYPE_CHECKING:
+    from platform_assets.clients.embedder import Embedder
+    from platform_assets.clients.github import GithubClient
+    from platform_assets.clients.payment_gateway import PaymentGateway
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The one place where a run reads time.
+
+    Attributes:
+        as_of: UTC day for which derived values are computed.
+        read: Gives the present moment (UTC).
+    """
+
+    as_of: dt.date
+    read: Callable[[], dt.datetime] = _now
+
+
+def database_url(settings: Settings) -> str:
+    """SQLAlchemy URL of the platform's database; in sandbox mode the embedded server is started if need be."""
+    if settings.database_url is None:
+        from platform_assets.clients.embedded_postgres import ensure_postgres
+
+        return ensure_postgres(settings.home).url("platform")
+    url = make_url(settings.database_url.get_secret_value())
+    return url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+def open_database(settings: Settings) -> Database:
+    """A client of the migrated database, with a marketplace in it.
+
+    In sandbox mode the server is started, the schema migrated and the demo marketplace loaded where that has not
+    happened yet. In production nothing is changed.
+
+    Raises:
+        SchemaBehindError: The schema's version is not this release's (production).
+    """
+    from platform_assets.migrations import migrate
+
+    url = database_url(settings)
+    database = Database(url)
+    if not settings.is_sandbox:
+        migrate.require_current(database)
+        return database
+    from platform_assets.sandbox.demo import ensure_marketplace
+
+    migrate.upgrade(url)
+    ensure_marketplace(settings, database)
+    return database
+
+
+def open_github(settings: Settings) -> GithubClient | None:
+    """A GitHub client, of the local API in sandbox mode; None when GitHub is switched off."""
+    from platform_assets.clients.github import GithubClient
+
+    if is_off(settings.github_token):
+        return None
+    if settings.is_sandbox:
+        from platform_assets.sandbox.process import SANDBOX_GITHUB_TOKEN, ensure_sandbox
+
+        return GithubClient(
+            url=ensure_sandbox(settings).github_url,
+            token=SANDBOX_GITHUB_TOKEN,
+            timeout_s=settings.request_timeout_s,
+        )
+    assert settings.github_token is not None  # load_settings has seen to it
+    return GithubClient(
+        url=settings.github_url,
+        token=settings.github_token.get_secret_value(),
+        timeout_s=settings.request_timeout_s,
+    )
+
+
+def open_gateway(settings: Settings) -> PaymentGateway | None:
+    """A payment gateway client, of the local API in sandbox mode; None when the gateway is switched off."""
+    from platform_assets.clients.payment_gateway import PaymentGateway
+
+    if is_off(settings.stripe_api_key):
+        return None
+    if settings.is_sandbox:
+        from platform_assets.sandbox.process import SANDBOX_STRIPE_KEY, ensure_sandbox
+
+        return PaymentGateway(
+            url=ensure_sandbox(settings).stripe_url,
+            api_key=SANDBOX_STRIPE_KEY,
+            timeout_s=settings.request_timeout_s,
+        )
+    assert settings.stripe_api_key is not None  # load_settings has seen to it
+    return PaymentGateway(
+        url=settings.stripe_url,
+        api_key=settings.stripe_api_key.get_secret_value(),
+        timeout_s=settings.request_timeout_s,
+    )
+
+
+def open_embedder() -> Embedder:
+    """The embedder; its model is loaded when the first text is encoded."""
+    from platform_assets.clients.embedder import Embedder
+
+    return Embedder()
+
+
+def resource_definitions(settings: Settings) -> dict[str, Any]:
+    """The Dagster resources, by the name under which assets ask for them."""
+
+    @dg.resource(description="Postgres: the marketplace's tables and the derived ones.")
+    @contextmanager
+    def database(_: dg.InitResourceContext) -> Iterator[Database]:
+        client = open_database(settings)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    @dg.resource(description="GitHub (PLATFORM_GITHUB_TOKEN, PLATFORM_GITHUB_URL); none when off.")
+    def github(_: dg.InitResourceContext) -> GithubClient | None:
+        return open_github(settings)
+
+    @dg.resource(description="Stripe (PLATFORM_STRIPE_API_KEY, PLATFORM_STRIPE_URL); none when off.")
+    def gateway(_: dg.InitResourceContext) -> PaymentGateway | None:
+        return open_gateway(settings)
+
+    @dg.resource(description="The packaged sentence-transformers model.")
+    def embedder(_: dg.InitResourceContext) -> Embedder:
+        return open_embedder()
+
+    @dg.resource(description="The day for which values are computed (PLATFORM_AS_OF, or else today in UTC).")
+    def clock(_: dg.InitResourceContext) -> Clock:
+        return Clock(as_of=settings.as_of_day)
+
+    return {"database": database, "github": github, "gateway": gateway, "embedder": embedder, "clock": clock}

@@ -1,0 +1,134 @@
+"""What `platform-assets run` shows while Dagster works: one line per asset, with its time and what it wrote.
+
+Reads Dagster's own events through a logger, so that assets need not know of it.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+COUNTS = ("rows_inserted", "rows_updated", "rows_deleted", "rows_quarantined")
+
+
+class RunProgress(logging.Handler):
+    """Turns Dagster's events into a progress bar and a line per asset.
+
+    Attributes:
+        rows_written: Derived rows inserted, updated or deleted by all assets so far.
+        failures: Error message by step, of the steps that failed.
+    """
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(level=logging.DEBUG)
+        self.rows_written = 0
+        self.failures: dict[str, str] = {}
+        self._console = console
+        self._started_at: dict[str, float] = {}
+        self._guard = threading.Lock()
+        self._progress = Progress(
+            SpinnerColumn(),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+
+    @contextmanager
+    def job(self, name: str, steps_count: int) -> Iterator[None]:
+        """Show the progress of one job while the block runs."""
+        with self._progress:
+            self._task = self._progress.add_task(name, total=steps_count)
+            try:
+                yield
+            finally:
+                self._progress.remove_task(self._task)
+                self._task = None
+
+    @contextmanager
+    def preparing(self, what: str) -> Iterator[None]:
+        """Show that something without steps is going on, and how long it took."""
+        started_at = time.monotonic()
+        with self._console.status(f"{what} …"):
+            yield
+        self._console.print(f"  ✓ {what} ({time.monotonic() - started_at:.1f} s)", highlight=False)
+
+    def logger_definition(self) -> dg.LoggerDefinition:
+        """The Dagster logger that feeds this object."""
+        handler = self
+
+        @dg.logger(description="Progress on the terminal.")
+        def progress(_: dg.InitLoggerContext) -> logging.Logger:
+            logger = logging.Logger("platform_assets.progress", level=logging.DEBUG)
+            logger.addHandler(handler)
+            return logger
+
+        return progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take one log record of a run."""
+        event: dg.DagsterEvent | None = getattr(record, "dagster_meta", {}).get("dagster_event")
+        if event is None:
+            if record.levelno >= logging.WARNING:
+                self._console.print(
+                    f"  ! {getattr(record, 'dagster_meta', {}).get('orig_message', record.getMessage())}"
+                )
+            return
+        with self._guard:
+            self._take(event)
+
+    def _take(self, event: dg.DagsterEvent) -> None:
+        step = event.step_key or ""
+        kind = event.event_type
+        if kind is dg.DagsterEventType.STEP_START:
+            self._started_at[step] = time.monotonic()
+            self._describe(step)
+        elif kind is dg.DagsterEventType.ASSET_MATERIALIZATION and event.partition is None:
+            self._tell(step, event.materialization.metadata)
+        elif kind in {
+            dg.DagsterEventType.STEP_SUCCESS,
+            dg.DagsterEventType.STEP_FAILURE,
+            dg.DagsterEventType.STEP_SKIPPED,
+        }:
+            if kind is dg.DagsterEventType.STEP_FAILURE:
+                error = event.step_failure_data.error
+                cause = error.cause if error and error.cause else error
+                self.failures[step] = cause.message.strip() if cause else "unknown error"
+                self._console.print(f"  [red]✗ {step}[/red]", highlight=False)
+            if self._task is not None:
+                self._progress.advance(self._task)
+
+    def _describe(self, step: str) -> None:
+        if self._task is not None:
+            self._progress.update(self._task, description=step)
+
+    def _tell(self, step: str, metadata: Mapping[str, dg.MetadataValue[Any]]) -> None:
+        values = {name: int(metadata[name].value or 0) for name in COUNTS if name in metadata}
+        self.rows_written += sum(values.get(name, 0) for name in COUNTS[:3])
+        changes = ", ".join(
+            f"{count:,} {name.removeprefix('rows_')}" for name, count in values.items() if count
+        )
+        rows = metadata["dagster/row_count"].value if "dagster/row_count" in metadata else None
+        elapsed_s = time.monotonic() - self._started_at.get(step, time.monotonic())
+        total = "" if rows is None else f"{rows:,} rows, "
+        self._console.print(
+            f"  ✓ {step} [dim]{total}{changes or 'nothing changed'} ({elapsed_s:.1f} s)[/dim]",
+            highlight=False,
+        )

@@ -1,0 +1,186 @@
+"""The timetable: every schedule with its cadence, queue and what it does when its last run is still going.
+
+A queue is a Dagster pool (on the assets) and a run tag (here). Only wiring; the work is the assets'.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from platform_assets.clients.database import Database
+from platform_assets.resources import Clock
+
+if TYPE_CHECKING:
+    # What define_asset_job returns has no public name.
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+QUEUE_TAG = "platform/queue"
+
+UNFINISHED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+
+
+class Overlap(StrEnum):
+    """What happens to a tick whose last run is still going."""
+
+    SKIP = "skip"
+    """The running one will see the same changes: skip, and say so."""
+    SERIALIZE = "serialize"
+    """Every tick counts: queue behind the running one (the pool admits one at a time)."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the timetable.
+
+    Attributes:
+        name: The task's name, which is the schedule's.
+        cron: When, in UTC; minutes are staggered so that ticks do not all fall together.
+        queue: The queue that its runs belong to.
+        selection: The assets it materializes, with their checks; None for `check_performance_thresholds`, which
+            evaluates every check and materializes nothing.
+        overlap: What happens when its last run is still going.
+    """
+
+    name: str
+    cron: str
+    queue: str
+    selection: tuple[str, ...] | None
+    overlap: Overlap
+
+    @property
+    def job_name(self) -> str:
+        """Name of the job that the schedule launches."""
+        return f"{self.name}_job"
+
+
+VECTORS = ("skill_embeddings", "developer_vectors", "project_vectors")
+
+TIMETABLE: tuple[Entry, ...] = (
+    Entry("update_developer_profiles", "3 * * * *", "ai_services", ("developer_profiles",), Overlap.SKIP),
+    Entry(
+        "periodic_skill_profile_updates",
+        "8,38 * * * *",
+        "ai_services",
+        ("skill_profiles", "project_requirements", *VECTORS),
+        Overlap.SKIP,
+    ),
+    Entry("refresh_skill_embeddings", "20 3 * * *", "ai_services", VECTORS, Overlap.SKIP),
+    Entry(
+        "precompute_matching_results",
+        "18,48 * * * *",
+        "matching",
+        ("match_candidates", "matches"),
+        Overlap.SKIP,
+    ),
+    Entry(
+        "reconcile_gateway_payments", "25 */6 * * *", "payments", ("gateway_transactions",), Overlap.SERIALIZE
+    ),
+    Entry(
+        "generate_payment_analytics_report",
+        "40 2 * * *",
+        "payments",
+        ("payment_analytics",),
+        Overlap.SERIALIZE,
+    ),
+    Entry("check_performance_thresholds", "*/10 * * * *", "monitoring", None, Overlap.SKIP),
+)
+
+PARTITIONED = "payment_analytics"
+
+ANALYTICS_JOB = "generate_payment_analytics_report_job"
+CHECKS_JOB = "check_performance_thresholds_job"
+MAIN_JOB = "refresh_marketplace"
+"""Everything of the main path but the partitioned analytics, for `platform-assets run` and for a first look."""
+
+
+def _selection(entry: Entry) -> dg.AssetSelection:
+    if entry.selection is None:
+        return dg.AssetSelection.all_asset_checks()
+    return dg.AssetSelection.assets(*entry.selection)
+
+
+def build_jobs() -> "list[UnresolvedAssetJobDefinition]":
+    """One job per line of the timetable, and the main job."""
+    jobs = [
+        dg.define_asset_job(
+            entry.job_name,
+            selection=_selection(entry),
+            description=f"The work of the schedule `{entry.name}` (queue `{entry.queue}`).",
+            tags={QUEUE_TAG: entry.queue},
+        )
+        for entry in TIMETABLE
+    ]
+    main = dg.define_asset_job(
+        MAIN_JOB,
+        selection=dg.AssetSelection.all() - dg.AssetSelection.assets(PARTITIONED),
+        description="Refreshes the whole main path once, checks included.",
+        tags={QUEUE_TAG: "ai_services"},
+    )
+    return [*jobs, main]
+
+
+def overlap_skip_reason(entry: Entry, unfinished_run_ids: Sequence[str]) -> str | None:
+    """Why a tick is skipped, given the unfinished runs of its job; None when it is to run."""
+    if entry.overlap is Overlap.SKIP and unfinished_run_ids:
+        return f"run {unfinished_run_ids[0][:8]} of {entry.job_name} is still going and will see the same changes"
+    return None
+
+
+def _unfinished_run_ids(context: dg.ScheduleEvaluationContext, entry: Entry) -> list[str]:
+    runs = context.instance.get_runs(dg.RunsFilter(job_name=entry.job_name, statuses=UNFINISHED), limit=1)
+    return [run.run_id for run in runs]
+
+
+def _plain_schedule(entry: Entry) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name=entry.name,
+        job_name=entry.job_name,
+        cron_schedule=entry.cron,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"Queue `{entry.queue}`; a tick that finds its last run still going: {entry.overlap}.",
+        tags={QUEUE_TAG: entry.queue},
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | dg.RunRequest:
+        reason = overlap_skip_reason(entry, _unfinished_run_ids(context, entry))
+        return dg.SkipReason(reason) if reason else dg.RunRequest()
+
+    return schedule
+
+
+def _analytics_schedule(entry: Entry) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name=entry.name,
+        job_name=entry.job_name,
+        cron_schedule=entry.cron,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"Queue `{entry.queue}`; every missing day and every day that late data reopened, in one run.",
+        tags={QUEUE_TAG: entry.queue},
+    )
+    def schedule(
+        context: dg.ScheduleEvaluationContext,
+        database: dg.ResourceParam[Database],
+        clock: dg.ResourceParam[Clock],
+    ) -> dg.SkipReason | dg.RunRequest:
+        from platform_assets.payments.assets import analytics_run_tags
+
+        tags = analytics_run_tags(database, context.instance, clock.as_of)
+        return (
+            dg.RunRequest(tags=tags)
+            if tags
+            else dg.SkipReason("every day up to yesterday is computed and current")
+        )
+
+    return schedule
+
+
+def build_schedules() -> list[dg.ScheduleDefinition]:
+    """Every schedule of the timetable, switched on."""
+    return [
+        _analytics_schedule(entry) if entry.selection == (PARTITIONED,) else _plain_schedule(entry)
+        for entry in TIMETABLE
+    ]

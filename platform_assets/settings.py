@@ -1,0 +1,155 @@
+"""Environment → settings: every variable and secret of the platform is named here, once.
+
+Knows nothing of Dagster and connects to nothing. Only variables that begin with `PLATFORM_` are read.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+OFF = "off"
+"""The value that switches a service off by name."""
+
+
+class ConfigurationError(Exception):
+    """The environment asks for something that can't work; the message lists every problem and its remedy."""
+
+
+def _default_home() -> Path:
+    # An editable install keeps its state beside the sources; an installed package beside the user's work.
+    base = PROJECT_ROOT if (PROJECT_ROOT / "dagster.yaml").exists() else Path.cwd()
+    return base / ".platform"
+
+
+class Settings(BaseSettings):
+    """The platform's settings.
+
+    Attributes:
+        home: Folder of everything embedded: servers, state, reports.
+        database_url: The user's Postgres. Unset means sandbox mode.
+        dagster_database_url: Dagster's own storage, a database of its own.
+        github_token: GitHub token, or `off`.
+        github_url: REST root of GitHub or of an Enterprise server.
+        stripe_api_key: Stripe secret or restricted key, or `off`.
+        stripe_mode: `live`, or `test` to allow a test key in production.
+        stripe_url: Root of the Stripe API.
+        as_of: UTC day for which derived values are computed; unset means today.
+        request_timeout_s: Limit of every HTTP call, in seconds.
+        sandbox_seed: Seed of the generated marketplace.
+        sandbox_developers: Size of the generated marketplace.
+        sandbox_projects: Size of the generated marketplace.
+        sandbox_anchor: Day before which generated history lies; unset means the day of loading.
+        sandbox_error_rate: Share of local API calls that fail with a 5xx, from 0 to 1.
+        sandbox_latency_ms: Delay of every local API call, in milliseconds.
+        sandbox_timeout_rate: Share of local API calls that never answer, from 0 to 1.
+        sandbox_github_limit: Primary GitHub limit of the local API, in points or calls an hour.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="PLATFORM_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
+
+    home: Path = Field(default_factory=_default_home)
+    database_url: SecretStr | None = None
+    dagster_database_url: SecretStr | None = None
+    github_token: SecretStr | None = None
+    github_url: str = "https://api.github.com"
+    stripe_api_key: SecretStr | None = None
+    stripe_mode: Literal["live", "test"] = "live"
+    stripe_url: str = "https://api.stripe.com"
+    as_of: dt.date | None = None
+    request_timeout_s: float = Field(default=20.0, gt=0)
+    sandbox_seed: int = 20261101
+    sandbox_developers: int = Field(default=1_000, ge=1)
+    sandbox_projects: int = Field(default=200, ge=0)
+    sandbox_anchor: dt.date | None = None
+    sandbox_error_rate: float = Field(default=0.0, ge=0, le=1)
+    sandbox_latency_ms: float = Field(default=0.0, ge=0)
+    sandbox_timeout_rate: float = Field(default=0.0, ge=0, le=1)
+    sandbox_github_limit: int = Field(default=5_000, ge=1)
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether everything is embedded, because no database was given."""
+        return self.database_url is None
+
+    @property
+    def as_of_day(self) -> dt.date:
+        """UTC day for which derived values are computed."""
+        return self.as_of or dt.datetime.now(dt.UTC).date()
+
+
+def is_off(value: SecretStr | None) -> bool:
+    """Whether a service was switched off by name."""
+    return value is not None and value.get_secret_value().strip().lower() == OFF
+
+
+_SERVICES = {
+    "PLATFORM_DAGSTER_DATABASE_URL": (
+        "dagster_database_url",
+        "Postgres URL of a database for Dagster's own storage",
+    ),
+    "PLATFORM_GITHUB_TOKEN": ("github_token", "GitHub token, or `off`"),
+    "PLATFORM_STRIPE_API_KEY": ("stripe_api_key", "Stripe secret or restricted key, or `off`"),
+}
+
+_LIVE_KEYS = ("sk_live_", "rk_live_")
+_TEST_KEYS = ("sk_test_", "rk_test_")
+
+
+def _mode_problems(settings: Settings) -> list[str]:
+    stripe_key = settings.stripe_api_key.get_secret_value() if settings.stripe_api_key else ""
+    if settings.is_sandbox:
+        if stripe_key.startswith(_LIVE_KEYS):
+            return [
+                "PLATFORM_STRIPE_API_KEY is a live key, but the platform is in sandbox mode: unset the key, or set "
+                "PLATFORM_DATABASE_URL for production"
+            ]
+        return []
+    problems = [
+        f"{variable} is not set: {meaning}"
+        for variable, (field, meaning) in _SERVICES.items()
+        if getattr(settings, field) is None
+    ]
+    if stripe_key.startswith(_TEST_KEYS) and settings.stripe_mode != "test":
+        problems.append(
+            "PLATFORM_STRIPE_API_KEY is a test key: set PLATFORM_STRIPE_MODE=test if that is meant"
+        )
+    if stripe_key.startswith(_LIVE_KEYS) and settings.stripe_mode == "test":
+        problems.append("PLATFORM_STRIPE_API_KEY is a live key, but PLATFORM_STRIPE_MODE is test")
+    return problems
+
+
+def load_settings() -> Settings:
+    """Read and check the environment.
+
+    Returns:
+        The settings.
+
+    Raises:
+        ConfigurationError: A value is malformed, something is missing for production, or a key has the wrong mode.
+            All problems are listed at once; no value of a secret is shown.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        # `msg` and `loc` only: `input` would print the value, and the value may be a secret.
+        problems = [
+            f"PLATFORM_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)
+        ]
+        raise ConfigurationError(_list_problems(problems)) from None
+    problems = _mode_problems(settings)
+    if problems:
+        raise ConfigurationError(_list_problems(problems))
+    return settings
+
+
+def _list_problems(problems: list[str]) -> str:
+    return "The environment is not usable:\n" + "\n".join(f"  - {problem}" for problem in problems)

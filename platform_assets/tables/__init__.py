@@ -1,0 +1,1 @@
+"""SQLAlchemy tables, one file per schema; no queries and no logic."""

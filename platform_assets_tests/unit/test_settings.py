@@ -1,0 +1,102 @@
+import pytest
+
+from platform_assets.settings import ConfigurationError, is_off, load_settings
+
+PRODUCTION = {
+    "PLATFORM_DATABASE_URL": "postgresql://platform:hunter2@db/app",
+    "PLATFORM_DAGSTER_DATABASE_URL": "postgresql://dagster:hunter2@db/dagster",
+    "PLATFORM_GITHUB_TOKEN": "off",
+    "PLATFORM_STRIPE_API_KEY": "rk_live_123",
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("PLATFORM_"):
+            monkeypatch.delenv(name)
+    return monkeypatch
+
+
+def set_all(environment: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
+    for name, value in variables.items():
+        environment.setenv(name, value)
+
+
+def test_without_a_database_url_it_is_a_sandbox(environment: pytest.MonkeyPatch) -> None:
+    assert load_settings().is_sandbox
+
+
+def test_a_stray_variable_of_another_tool_changes_nothing(environment: pytest.MonkeyPatch) -> None:
+    before = load_settings()
+    set_all(
+        environment,
+        {"GITHUB_TOKEN": "ghp_x", "DATABASE_URL": "postgresql://x/y", "STRIPE_API_KEY": "sk_live_x"},
+    )
+
+    assert load_settings() == before
+
+
+def test_an_empty_variable_is_as_good_as_none(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("PLATFORM_DATABASE_URL", "")
+
+    assert load_settings().is_sandbox
+
+
+@pytest.mark.parametrize("key", ["sk_live_abc", "rk_live_abc"])
+def test_a_live_key_in_the_sandbox_is_refused_without_being_shown(
+    environment: pytest.MonkeyPatch, key: str
+) -> None:
+    environment.setenv("PLATFORM_STRIPE_API_KEY", key)
+
+    with pytest.raises(ConfigurationError, match="live key") as caught:
+        load_settings()
+    assert key not in str(caught.value)
+
+
+def test_production_lists_everything_that_is_missing_at_once(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("PLATFORM_DATABASE_URL", PRODUCTION["PLATFORM_DATABASE_URL"])
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    for name in PRODUCTION.keys() - {"PLATFORM_DATABASE_URL"}:
+        assert name in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_production_takes_services_configured_or_switched_off(environment: pytest.MonkeyPatch) -> None:
+    set_all(environment, PRODUCTION)
+
+    settings = load_settings()
+
+    assert not settings.is_sandbox
+    assert is_off(settings.github_token)
+    assert not is_off(settings.stripe_api_key)
+    assert "hunter2" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("key", "mode", "complaint"),
+    [("sk_test_1", None, "PLATFORM_STRIPE_MODE=test"), ("sk_live_1", "test", "live key")],
+)
+def test_a_key_of_the_wrong_mode_is_refused(
+    environment: pytest.MonkeyPatch, key: str, mode: str | None, complaint: str
+) -> None:
+    set_all(environment, {**PRODUCTION, "PLATFORM_STRIPE_API_KEY": key})
+    if mode:
+        environment.setenv("PLATFORM_STRIPE_MODE", mode)
+
+    with pytest.raises(ConfigurationError, match=complaint):
+        load_settings()
+
+
+def test_a_malformed_value_is_named_without_being_shown(environment: pytest.MonkeyPatch) -> None:
+    set_all(environment, {"PLATFORM_AS_OF": "yesterday", "PLATFORM_SANDBOX_ERROR_RATE": "7"})
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    assert "PLATFORM_AS_OF" in str(caught.value)
+    assert "PLATFORM_SANDBOX_ERROR_RATE" in str(caught.value)
+    assert "yesterday" not in str(caught.value)
