@@ -22,7 +22,8 @@ from platform_assets.evaluation.confidence import FILE_NAME, read_histories
 from platform_assets.profiles.confidence import HISTORY_COLUMNS, Model, confidence, history_features, sigmoid
 
 Floats = npt.NDArray[np.float64]
-Forecast = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], Floats]
+Integers = npt.NDArray[np.int64]
+Forecast = Callable[[Integers, Integers], Floats]
 
 WEIGHT_PENALTY = 3.0
 """Ridge on the weights of standardized features: as good as any between 1 and 10, by developer and by year."""
@@ -34,7 +35,7 @@ _FOLDS = 10
 _COEFFICIENTS = Path(__file__).resolve().parent.parent / "platform_assets" / "profiles" / "confidence.json"
 
 
-def fit(histories: pd.DataFrame, outcomes: npt.NDArray[np.int64]) -> Model:
+def fit(histories: pd.DataFrame, outcomes: Integers) -> Model:
     """Ridge logistic regression on the transformed history, with a penalized offset per skill."""
     from scipy.optimize import minimize
 
@@ -44,7 +45,9 @@ def fit(histories: pd.DataFrame, outcomes: npt.NDArray[np.int64]) -> Model:
     skills = sorted(histories["skill_id"].unique())
     one_hot = (histories["skill_id"].to_numpy()[:, None] == np.array(skills, dtype=object)).astype(np.float64)
     design = np.hstack([np.ones((len(values), 1)), (values - mean) / scale, one_hot])
-    penalty = np.concatenate([[0.0], np.full(len(mean), WEIGHT_PENALTY), np.full(len(skills), OFFSET_PENALTY)])
+    penalty = np.concatenate(
+        [[0.0], np.full(len(mean), WEIGHT_PENALTY), np.full(len(skills), OFFSET_PENALTY)]
+    )
 
     def loss(beta: Floats) -> tuple[float, Floats]:
         log_odds = design @ beta
@@ -60,7 +63,7 @@ def fit(histories: pd.DataFrame, outcomes: npt.NDArray[np.int64]) -> Model:
     )
 
 
-def plain_logistic(histories: pd.DataFrame, outcomes: npt.NDArray[np.int64], *, logarithms: bool) -> Forecast:
+def plain_logistic(histories: pd.DataFrame, outcomes: Integers, *, logarithms: bool) -> Forecast:
     """The yardstick: scikit-learn's logistic regression on the standardized numbers or their logarithms."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -69,9 +72,11 @@ def plain_logistic(histories: pd.DataFrame, outcomes: npt.NDArray[np.int64], *, 
     numbers = histories[[column for column in HISTORY_COLUMNS if column != "skill_id"]].assign(
         share=histories["commits_count"] / histories["commits_total_count"]
     )
-    values = np.log1p(numbers.to_numpy(dtype=np.float64)) if logarithms else numbers.to_numpy(dtype=np.float64)
+    values = (
+        np.log1p(numbers.to_numpy(dtype=np.float64)) if logarithms else numbers.to_numpy(dtype=np.float64)
+    )
 
-    def forecast(train: npt.NDArray[np.int64], test: npt.NDArray[np.int64]) -> Floats:
+    def forecast(train: Integers, test: Integers) -> Floats:
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5_000))
         probabilities: Floats = model.fit(values[train], outcomes[train]).predict_proba(values[test])[:, 1]
         return probabilities
@@ -79,7 +84,7 @@ def plain_logistic(histories: pd.DataFrame, outcomes: npt.NDArray[np.int64], *, 
     return forecast
 
 
-def _report(outcomes: npt.NDArray[np.int64], probabilities: Floats) -> dict[str, float]:
+def _report(outcomes: Integers, probabilities: Floats) -> dict[str, float]:
     return {
         "auc": measures.area_under_roc(outcomes, probabilities),
         "brier": measures.brier_score(outcomes, probabilities),
@@ -96,11 +101,14 @@ def _perfect_ece(probabilities: Floats) -> float:
 
 
 def validate(
-    histories: pd.DataFrame, outcomes: npt.NDArray[np.int64], developers: list[str], cutoffs: npt.NDArray[np.int64]
+    histories: pd.DataFrame,
+    outcomes: Integers,
+    developers: list[str],
+    cutoffs: Integers,
 ) -> dict[str, Any]:
     """Forecasts for developers left out (10 folds), and for the last year by the years before it."""
 
-    def shipped(train: npt.NDArray[np.int64], test: npt.NDArray[np.int64]) -> Floats:
+    def shipped(train: Integers, test: Integers) -> Floats:
         return confidence(histories.iloc[test], model=fit(histories.iloc[train], outcomes[train]))
 
     systems: dict[str, Forecast] = {
@@ -113,10 +121,13 @@ def validate(
     folds = np.array([fold_of[developer] for developer in developers])
     last = cutoffs.max()
     splits = {
-        "by_developer": [(np.flatnonzero(folds != f), np.flatnonzero(folds == f)) for f in range(_FOLDS)],
-        "last_year": [(np.flatnonzero(cutoffs < last), np.flatnonzero(cutoffs == last))],
+        "by_developer": [(_rows(folds != f), _rows(folds == f)) for f in range(_FOLDS)],
+        "last_year": [(_rows(cutoffs < last), _rows(cutoffs == last))],
         "last_year_new_developers": [
-            (np.flatnonzero((cutoffs < last) & (folds != f)), np.flatnonzero((cutoffs == last) & (folds == f)))
+            (
+                _rows((cutoffs < last) & (folds != f)),
+                _rows((cutoffs == last) & (folds == f)),
+            )
             for f in range(_FOLDS)
         ],
     }
@@ -146,8 +157,10 @@ def main() -> None:
     if labels is None:
         parser.error("the data has no labels")
     keys = pd.read_csv(arguments.data / FILE_NAME, usecols=["developer", "cutoff"], dtype={"developer": str})
-    outcomes = labels.to_numpy(dtype=np.int64)
-    results = validate(histories, outcomes, list(keys["developer"]), keys["cutoff"].to_numpy(dtype=np.int64))
+    outcomes = np.asarray(labels, dtype=np.int64)
+    results = validate(
+        histories, outcomes, list(keys["developer"]), np.asarray(keys["cutoff"], dtype=np.int64)
+    )
     if arguments.write:
         model = fit(histories, outcomes)
         text = json.dumps(_rounded(asdict(model)), indent=2, sort_keys=True)
@@ -155,9 +168,15 @@ def main() -> None:
     print(json.dumps(results, indent=2))
 
 
+def _rows(is_in: npt.NDArray[np.bool_]) -> Integers:
+    return np.flatnonzero(is_in).astype(np.int64)
+
+
 def _rounded(coefficients: dict[str, Any]) -> dict[str, Any]:
     return {
-        name: {key: round(number, 6) for key, number in value.items()} if isinstance(value, dict) else round(value, 6)
+        name: {key: round(number, 6) for key, number in value.items()}
+        if isinstance(value, dict)
+        else round(value, 6)
         for name, value in coefficients.items()
     }
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
-import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +17,13 @@ from platform_assets.errors import PlatformError
 from platform_assets.settings import PROJECT_ROOT, Settings
 
 HOST = "127.0.0.1"
+
+STOP_TIMEOUT_S = 15.0
+
+CODE_LOCATION = "platform_assets.definitions"
+
+SUPERSEDED = "ignore:Function `dev_command`"
+"""`dagster dev` recommends another tool at each start, which a user of this one need not read."""
 
 
 class LocalUiError(PlatformError):
@@ -83,13 +90,18 @@ def serve(settings: Settings, *, port: int) -> int:
         raise LocalUiError(
             f"Port {port} on {HOST} is taken. Choose another: make ui PORT={port + 1} (or platform-assets ui --port {port + 1})."
         )
-    prepare_dagster_home(settings)
+    home = prepare_dagster_home(settings)
     from platform_assets.resources import open_database
 
     open_database(settings).close()
     record = settings.home / "ui.json"
-    command = [sys.executable, "-m", "dagster", "dev", "-h", HOST, "-p", str(port)]
-    process = subprocess.Popen(command, cwd=PROJECT_ROOT)  # noqa: S603  (our own interpreter, fixed arguments)
+    command = [sys.executable, "-m", "dagster", "dev", "-h", HOST, "-p", str(port), "-m", CODE_LOCATION]
+    process = subprocess.Popen(  # noqa: S603  (our own interpreter, fixed arguments)
+        command,
+        # In the project's folder it would warn of the other dagster.yaml.
+        cwd=home,
+        env={**os.environ, "PYTHONWARNINGS": SUPERSEDED},
+    )
     record.write_text(json.dumps({"pid": process.pid, "port": port}), encoding="utf-8")
     print(
         f"The UI comes up at http://{HOST}:{port} (Ctrl-C stops it, the embedded servers stay).", flush=True
@@ -97,9 +109,26 @@ def serve(settings: Settings, *, port: int) -> int:
     try:
         return process.wait()
     except KeyboardInterrupt:
-        return process.wait(timeout=30)
+        return 0
     finally:
+        _end_tree(process.pid)
         record.unlink(missing_ok=True)
+
+
+def _end_tree(pid: int) -> None:
+    """End `dagster dev` and what it started: webserver, daemon and code server would outlive it."""
+    try:
+        parent = psutil.Process(pid)
+        tree = [parent, *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for process in tree:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, alive = psutil.wait_procs(tree, timeout=STOP_TIMEOUT_S)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def _stop_ui(settings: Settings) -> bool:
@@ -110,10 +139,9 @@ def _stop_ui(settings: Settings) -> bool:
         is_ours = "dagster" in process.cmdline()
     except (FileNotFoundError, ValueError, KeyError, psutil.Error):
         is_ours = False
-    record.unlink(missing_ok=True)
     if is_ours:
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=30)
+        _end_tree(process.pid)
+    record.unlink(missing_ok=True)
     return is_ours
 
 

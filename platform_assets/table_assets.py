@@ -34,7 +34,7 @@ def column_schema(table: sa.Table) -> dg.TableSchema:
                 type=str(column.type),
                 description=column.comment,
                 constraints=dg.TableColumnConstraints(
-                    nullable=bool(column.nullable), unique=column.primary_key
+                    nullable=bool(column.nullable), unique=column.primary_key and len(table.primary_key) == 1
                 ),
             )
             for column in table.columns

@@ -16,9 +16,11 @@ from sqlalchemy.dialects import postgresql
 from platform_assets.clients.database import Database
 from platform_assets.clients.quarantine import Rule, describe_bad_rows, find_bad_rows, validate_rows
 from platform_assets.clients.upsert import write_quarantine
+from platform_assets.currencies import is_currency
 from platform_assets.errors import PlatformError
-from platform_assets.payments.currencies import is_currency
 from platform_assets.tables import marketplace
+
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 # What a view may have instead of the contract's own type: it reads into the same Python values.
 _COMPATIBLE = {
@@ -49,38 +51,45 @@ class ContractRead:
     set_aside_keys: frozenset[str]
 
 
-def contract_problems(database: Database) -> list[str]:
-    """What keeps the database from meeting the contract, a line per table or column; empty when it does."""
+def contract_problems(database: Database, *only: sa.Table) -> list[str]:
+    """What keeps the database from meeting the contract, a line per table or column; empty when it does.
+
+    Args:
+        database: The database.
+        *only: Tables to look at; by default all of the contract.
+    """
     found = database.read(
         sa.text(
-            "SELECT c.relname AS table_name, a.attname AS column_name, format_type(a.atttypid, a.atttypmod) AS type_name "
+            # A domain reads like the type it is made of.
+            "SELECT c.relname AS table_name, a.attname AS column_name, "
+            "format_type(coalesce(nullif(t.typbasetype, 0), a.atttypid), NULL) AS type_name "
             "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "JOIN pg_type t ON t.oid = a.atttypid "
             "WHERE n.nspname = 'marketplace' AND a.attnum > 0 AND NOT a.attisdropped "
             "AND c.relkind IN ('r', 'v', 'm', 'f', 'p')"
         )
     )
-    actual = {(row.table_name, row.column_name): row.type_name for row in found.itertuples()}
-    tables = {table for table, _ in actual}
+    actual: dict[str, dict[str, str]] = {}
+    for table_name, column_name, type_name in found.itertuples(index=False, name=None):
+        actual.setdefault(table_name, {})[column_name] = type_name
     problems = []
-    for table in marketplace.metadata.sorted_tables:
-        if table.name not in tables:
+    for table in only or marketplace.metadata.sorted_tables:
+        if table.name in actual:
+            problems += _column_problems(table, actual[table.name])
+        else:
             problems.append(
                 f"{table.fullname} is missing: create a table or view of that name (docs/contract.md)"
             )
-            continue
-        problems += _column_problems(
-            table, {name: kind for (owner, name), kind in actual.items() if owner == table.name}
-        )
     return problems
 
 
 def _column_problems(table: sa.Table, actual: Mapping[str, str]) -> list[str]:
     problems = []
     for column in table.columns:
-        wanted = column.type.compile(postgresql.dialect()).lower()
+        wanted = str(column.type.compile(_DIALECT)).lower()
         if column.name not in actual:
             problems.append(f"{table.fullname}.{column.name} is missing: {wanted}. {column.comment}")
-        elif actual[column.name].split("(")[0] not in _COMPATIBLE.get(wanted, (wanted,)):
+        elif actual[column.name] not in _COMPATIBLE.get(wanted, (wanted,)):
             problems.append(
                 f"{table.fullname}.{column.name} is {actual[column.name]}, but the contract says {wanted}"
             )
@@ -163,6 +172,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
         _UNKNOWN_ZONE,
         _is_outside("min_overlap_hours", 0, 24),
         _is_outside("hours_per_week", 0, 168),
+        _is_outside("budget_minor", 0, _MONEY_LIMIT),
         _is_not_one_of("status", "draft", "open", "filled", "closed", "cancelled"),
     ),
     "contracts": (

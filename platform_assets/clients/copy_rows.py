@@ -176,14 +176,12 @@ class _Integers:
         array = _numeric_array(values, is_null)
         if array is None or not len(array):
             return None
-        low: Any
-        high: Any
-        low, high = array.min().item(), array.max().item()
-        if array.dtype.kind == "f" and not (
-            -_EXACT_FLOAT_LIMIT <= low <= high <= _EXACT_FLOAT_LIMIT and (array == np.floor(array)).all()
-        ):
-            return None
-        if low < -(2 ** (self.bits - 1)) or high >= 2 ** (self.bits - 1):
+        if array.dtype.kind == "f":
+            is_exact = (np.abs(array) <= _EXACT_FLOAT_LIMIT) & (array == np.floor(array))
+            if not is_exact.all():
+                return None
+        # Compared as Python's integers, which have no width of their own.
+        if int(array.min()) < -(2 ** (self.bits - 1)) or int(array.max()) >= 2 ** (self.bits - 1):
             return None
         return _fixed_width(array, f"i{self.bits // 8}")
 
@@ -193,7 +191,7 @@ class _Integers:
         if isinstance(value, float | np.floating):
             if not float(value).is_integer():
                 raise _BadValueError("is not a whole number" if np.isfinite(value) else "is not finite")
-            if abs(value) > _EXACT_FLOAT_LIMIT:
+            if abs(float(value)) > _EXACT_FLOAT_LIMIT:
                 raise _BadValueError("is a float too large to stand for one integer")
         size = self.bits // 8
         try:

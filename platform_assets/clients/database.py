@@ -102,9 +102,9 @@ class Database:
             connect_timeout_s: Longest wait for a connection.
             statement_timeout_s: Longest time of one statement, waiting for locks included.
         """
-        url = sa.make_url(
-            str(url).replace("postgres://", "postgresql://", 1) if isinstance(url, str) else url
-        )
+        if isinstance(url, str):
+            # libpq knows both names of the scheme, SQLAlchemy one.
+            url = sa.make_url(url.replace("postgres://", "postgresql://", 1))
         self.engine = sa.create_engine(
             url.set(drivername=_DRIVER),
             # A server that was restarted since is noticed before the connection is used.

@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -45,9 +45,12 @@ _START_TIMEOUT_S = 60.0
 _LOCK_TIMEOUT_S = 150.0
 """Longer than creating and starting may take, so that only a stuck process is given up on."""
 
-_STOP_TIMEOUT_S = 30.0
+_STOP_TIMEOUT_S = 20.0
+"""For each of two ways to stop."""
+
 _PROBE_TIMEOUT_S = 5
 _POLL_S = 0.02
+_POLL_MAX_S = 0.5
 _LOG_MAX_BYTES = 10_000_000
 
 
@@ -127,6 +130,8 @@ def ensure_postgres(home: Path) -> EmbeddedPostgres:
 def stop_postgres(home: Path) -> bool:
     """Stop the home's server: open transactions are rolled back, then it ends in order.
 
+    One that does not end in order, such as one that can't recover, is ended at once; nothing committed is lost by that.
+
     Returns:
         Whether there was a server to stop.
 
@@ -141,9 +146,20 @@ def stop_postgres(home: Path) -> bool:
             pid_file = _read_pid_file(cluster)
             if pid_file is None or not _is_alive(cluster):
                 return False
-            os.kill(pid_file.pid, signal.SIGINT)
-            _wait_until_gone(cluster, pid_file.pid)
-    return True
+            # Postgres's "fast" and "immediate" shutdown.
+            for how in (signal.SIGINT, signal.SIGQUIT):
+                with suppress(
+                    ProcessLookupError
+                ):  # killed already, and its backends are still on their way out
+                    os.kill(pid_file.pid, how)
+                if _is_gone_in_time(cluster):
+                    with suppress(OSError):  # only an empty folder goes
+                        pid_file.socket_folder.rmdir()
+                    return True
+            raise EmbeddedPostgresError(
+                f"Postgres (process {pid_file.pid}) was asked to stop, twice, and did not. Its log, {cluster.log}, "
+                f"ends with:\n{cluster.log_tail()}\nEnd the process yourself; the next start recovers."
+            )
 
 
 def postgres_status(home: Path) -> PostgresStatus:
@@ -164,9 +180,16 @@ def postgres_status(home: Path) -> PostgresStatus:
 def _find_running(cluster: Cluster) -> EmbeddedPostgres | None:
     pid_file = _read_pid_file(cluster)
     # A copied home brings along the pid file of the server it was copied from.
-    if pid_file is None or pid_file.data != cluster.data or _probe(pid_file.socket_folder) is not None:
+    if pid_file is None or pid_file.data != cluster.data:
         return None
-    return EmbeddedPostgres(cluster.home, pid_file.socket_folder)
+    try:
+        answers = _probe(pid_file.socket_folder) is None
+    except EmbeddedPostgresError:
+        # Another user's server; when that one is dead, what it left does not matter.
+        if _is_alive(cluster):
+            raise
+        return None
+    return EmbeddedPostgres(cluster.home, pid_file.socket_folder) if answers else None
 
 
 def _read_pid_file(cluster: Cluster) -> _PidFile | None:
@@ -218,10 +241,12 @@ def _server_lock(cluster: Cluster) -> Iterator[int | None]:
     """
     descriptor = os.open(cluster.server_lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield descriptor
-    except BlockingIOError:
-        yield None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_free = True
+        except BlockingIOError:
+            is_free = False
+        yield descriptor if is_free else None
     finally:
         os.close(descriptor)
 
@@ -234,6 +259,7 @@ def _is_alive(cluster: Cluster) -> bool:
 def _start_or_join(cluster: Cluster, owner_uid: int) -> EmbeddedPostgres:
     deadline = time.monotonic() + _START_TIMEOUT_S
     answer: str | None = "it has not said where it listens"
+    pause_s = _POLL_S
     launched: subprocess.Popen[bytes] | None = None
     while time.monotonic() < deadline:
         with _server_lock(cluster) as descriptor:
@@ -246,7 +272,8 @@ def _start_or_join(cluster: Cluster, owner_uid: int) -> EmbeddedPostgres:
             answer = _probe(pid_file.socket_folder)
             if answer is None:
                 return EmbeddedPostgres(cluster.home, pid_file.socket_folder)
-        time.sleep(_POLL_S)
+        time.sleep(pause_s)
+        pause_s = min(1.2 * pause_s, _POLL_MAX_S)
     raise _start_error(
         cluster, f"it did not answer within {_START_TIMEOUT_S:.0f} s; the last try said: {answer}"
     )
@@ -279,16 +306,13 @@ def _launch(cluster: Cluster, owner_uid: int, server_lock: int) -> subprocess.Po
     return server
 
 
-def _wait_until_gone(cluster: Cluster, pid: int) -> None:
+def _is_gone_in_time(cluster: Cluster) -> bool:
     deadline = time.monotonic() + _STOP_TIMEOUT_S
     while _is_alive(cluster):
         if time.monotonic() > deadline:
-            raise EmbeddedPostgresError(
-                f"Postgres (process {pid}) was asked to stop and did not within {_STOP_TIMEOUT_S:.0f} s. Try again; "
-                f"`kill -QUIT {pid}` ends it at once, and it recovers at the next start. Its log ends with:\n"
-                f"{cluster.log_tail()}"
-            )
+            return False
         time.sleep(_POLL_S)
+    return True
 
 
 def _start_error(cluster: Cluster, what_happened: str) -> EmbeddedPostgresError:

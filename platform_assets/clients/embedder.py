@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from platform_assets.errors import PlatformError
+
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
@@ -35,7 +37,7 @@ _TEXTS_PER_CHUNK = 50_000
 _MAX_CHARACTERS = 20_000
 
 
-class EmbedderError(Exception):
+class EmbedderError(PlatformError):
     """The packaged model is missing or not the one that is expected, or it returned numbers that are not finite."""
 
 
@@ -112,6 +114,11 @@ class Embedder:
             raise EmbedderError(f"{self.model_name} returned a vector that is not finite")
         return vectors[positions] if len(distinct) < len(positions) else vectors
 
+    @property
+    def precision(self) -> str:
+        """What vectors are computed in on this CPU: `bfloat16` or `float32`; loads the model."""
+        return str(self._loaded().dtype).removeprefix("torch.")
+
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         clean = [text[:_MAX_CHARACTERS].encode("utf-8", errors="replace").decode("utf-8") for text in texts]
         encoded: list[list[int]] = self._loaded().tokenizer(
@@ -154,6 +161,9 @@ def _load(folder: Path, precision: Precision) -> SentenceTransformer:
     # The hub library reads these when it is first imported; nothing may be fetched at run time.
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # OpenMP's threads spin while they wait. Beside other work on the same cores (Postgres, the webserver) that made
+    # embedding 3 to 5 times slower and cost 3 times the CPU. It is read when PyTorch is first imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging

@@ -232,11 +232,9 @@ def parse_facts(data: Mapping[str, Any]) -> RepositoryFacts:
 
 
 def parse_subjects(data: Mapping[str, Any]) -> tuple[str, ...]:
-    """The answer to `SUBJECTS`, each line once; empty when the repository has no branch."""
+    """The answer to `SUBJECTS`; empty when the repository has no branch."""
     target = (data["defaultBranchRef"] or {}).get("target") or {}
-    return tuple(
-        dict.fromkeys(node["messageHeadline"] for node in target.get("history", {}).get("nodes", ()))
-    )
+    return tuple(node["messageHeadline"] for node in target.get("history", {}).get("nodes", ()))
 
 
 def parse_instant(text: str) -> dt.datetime:

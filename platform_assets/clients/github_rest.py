@@ -129,9 +129,7 @@ def _repository_work(
         commits_last_year_count=_count_last_year(transport, name, login, newest, pages_count, now=now),
         first_contributed_on=_authored_on(oldest.body[-1]),
         last_contributed_on=_authored_on(newest.body[0]),
-        subjects=tuple(
-            dict.fromkeys(commit["commit"]["message"].partition("\n")[0] for commit in newest.body)
-        ),
+        subjects=tuple(commit["commit"]["message"].partition("\n")[0] for commit in newest.body),
     )
 
 

@@ -28,7 +28,7 @@ class RepositoryWork:
         commits_last_year_count: Own commits of the 365 days that end with the day of reading (UTC).
         first_contributed_on: Day (UTC) of the first own commit.
         last_contributed_on: Day (UTC) of the latest own commit.
-        subjects: First lines of the ten newest own commits, each once; None when they were not read.
+        subjects: First lines of own commits, newest first, at most ten; None when they were not read.
     """
 
     repository: str

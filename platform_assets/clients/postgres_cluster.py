@@ -110,7 +110,9 @@ class Cluster:
             text = self.log.read_text(errors="replace")
         except OSError as error:
             return f"  ({self.log} can't be read: {error.strerror})"
-        return "\n".join(f"  {line}" for line in text.splitlines()[-lines_count:]) or "  (the log is empty)"
+        # While it can't take connections it answers each of our own probes with such a line.
+        lines = [line for line in text.splitlines() if "FATAL:  the database system is" not in line]
+        return "\n".join(f"  {line}" for line in lines[-lines_count:]) or "  (the log is empty)"
 
 
 @contextmanager
@@ -120,14 +122,13 @@ def readable_errors(cluster: Cluster, attempt: str) -> Iterator[None]:
         yield
     except PermissionError as error:
         raise EmbeddedPostgresError(
-            f"Can't {attempt}: {error.strerror}: {error.filename}. "
+            f"Can't {attempt}: {error.strerror}: {error.filename or 'its process'}. "
             f"{_describe_owner(cluster)}You are {_user_name(os.geteuid())}. Run as that user, hand the folder over "
             "(`chown -R`, with the server stopped), or set PLATFORM_HOME to a folder of your own."
         ) from error
     except OSError as error:
         raise EmbeddedPostgresError(
-            f"Can't {attempt}: {error.strerror}: {error.filename}. "
-            "Make room or permission there, or set PLATFORM_HOME to another folder."
+            f"Can't {attempt}: {error}. Mend that, or set PLATFORM_HOME to another folder."
         ) from error
 
 

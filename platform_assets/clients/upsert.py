@@ -91,7 +91,9 @@ def upsert(
     quarantine_as: str | None = None,
 ) -> WriteCounts:
     """Make the table hold the frame's rows, within the caller's transaction. `Database.upsert` tells the rules."""
-    return _upsert(connection, table, frame, delete_missing, quarantine_as, lock_name=table.fullname)
+    # Whatever goes wrong, the caller's transaction is as it was before and can go on.
+    with connection.begin_nested():
+        return _upsert(connection, table, frame, delete_missing, quarantine_as, lock_name=table.fullname)
 
 
 def write_quarantine(
@@ -189,7 +191,7 @@ def _columns_to_write(table: sa.Table, frame: pd.DataFrame) -> list[sa.Column[An
 
 
 def _create_stage(connection: sa.Connection, columns: Sequence[sa.Column[Any]]) -> None:
-    # Without constraints: what is bad is known before, and duplicates are none.
+    # Without constraints or indexes: bad rows are known without them, and they would slow the copy down.
     stage = sa.Table(
         _STAGE,
         sa.MetaData(),

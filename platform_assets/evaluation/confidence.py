@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from platform_assets.evaluation import measures
+from platform_assets.evaluation.data_errors import EvaluationDataError
 from platform_assets.profiles.confidence import HISTORY_COLUMNS, confidence
 from platform_assets.profiles.vocabulary import packaged_vocabulary, skill_slug
-from platform_assets.sandbox.gitmatch_rows import DataError
 
 FILE_NAME = "skill_calibration.csv.gz"
 LABEL = "label_used_next_365d"
@@ -45,7 +45,7 @@ def evaluate_confidence(folder: Path, run_path: Path | None = None) -> dict[str,
         `auc` also when all outcomes are alike.
 
     Raises:
-        DataError: The file is missing or malformed; all problems are listed.
+        EvaluationDataError: The file is missing or malformed; all problems are listed.
     """
     histories, outcomes = read_histories(folder / FILE_NAME)
     probabilities = confidence(histories)
@@ -69,7 +69,7 @@ def read_histories(path: Path) -> tuple[pd.DataFrame, pd.Series[int] | None]:
         `HISTORY_COLUMNS`, and 1 for used, 0 for not used, per row.
 
     Raises:
-        DataError: The file is missing or malformed; all problems are listed.
+        EvaluationDataError: The file is missing or malformed; all problems are listed.
     """
     rows = _read_text(path)
     problems = [
@@ -80,7 +80,7 @@ def read_histories(path: Path) -> tuple[pd.DataFrame, pd.Series[int] | None]:
     if rows.empty:
         problems.append(f"{path.name}: there are no rows")
     if problems:
-        raise DataError(problems)
+        raise EvaluationDataError(problems)
     numbers = rows[list(_COLUMNS)].apply(pd.to_numeric, errors="coerce")
     for column, values in numbers.items():
         is_bad = ~np.isfinite(values.to_numpy(dtype=np.float64)) | (values < 0).to_numpy()
@@ -93,7 +93,7 @@ def read_histories(path: Path) -> tuple[pd.DataFrame, pd.Series[int] | None]:
         if not is_bad.any():
             outcomes = pd.to_numeric(rows[LABEL]).astype(int)
     if problems:
-        raise DataError(problems)
+        raise EvaluationDataError(problems)
     histories = numbers.rename(columns=_COLUMNS)
     vocabulary = packaged_vocabulary()
     skills = {name: vocabulary.resolve(name) or skill_slug(name) for name in rows["language"].unique()}
@@ -105,9 +105,9 @@ def _read_text(path: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(path, dtype=str, keep_default_na=False)
     except FileNotFoundError:
-        raise DataError([f"{path} is missing"]) from None
+        raise EvaluationDataError([f"{path} is missing"]) from None
     except (OSError, EOFError, ValueError) as error:
-        raise DataError([f"{path.name} can't be read: {error}"]) from error
+        raise EvaluationDataError([f"{path.name} can't be read: {error}"]) from error
 
 
 def _bad_rows(path: Path, column: str, problem: str, is_bad: np.ndarray[Any, Any]) -> list[str]:

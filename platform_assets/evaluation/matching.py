@@ -6,7 +6,7 @@ The protocol belongs here; features, vectors and scores are the product's own, a
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from platform_assets.matching.features import (
 )
 from platform_assets.matching.scoring import DEFAULT_WEIGHTS, Weights
 from platform_assets.matching.top_k import rank_candidates
+from platform_assets.profiles.skills import skill_profiles
 from platform_assets.profiles.vectors import (
     developer_facets,
     developer_vectors,
@@ -44,7 +45,8 @@ class Marketplace:
 
     Attributes:
         repositories: Rows like those of `platform.developer_repositories`.
-        vectors: Rows of `platform.developer_vectors`, one per row of `repositories`.
+        vectors: Rows of `platform.developer_vectors`, at most one per row of `repositories`.
+        skill_profiles: Rows of `platform.skill_profiles`, from all rows of `repositories`.
         projects: The query projects, by id.
         language_skills: Language → skill id.
         as_of: The day of the latest contribution.
@@ -52,6 +54,7 @@ class Marketplace:
 
     repositories: pd.DataFrame
     vectors: pd.DataFrame
+    skill_profiles: pd.DataFrame
     projects: Mapping[str, ProjectFeatures]
     language_skills: Mapping[str, str]
     as_of: dt.date
@@ -84,7 +87,8 @@ def read_marketplace(folder: Path) -> Marketplace:
     """Read a folder and embed its texts."""
     contributions = read_contributions(folder)
     projects = read_projects(folder)
-    repositories = repositories_from(contributions, projects)
+    as_of = max(contributions["last"])
+    repositories = repositories_from(contributions, projects, as_of=as_of)
     language_skills = _language_skills(contributions, projects, packaged_vocabulary())
     postings = pd.DataFrame(
         {
@@ -93,15 +97,16 @@ def read_marketplace(folder: Path) -> Marketplace:
             "description": projects["readme"],
         }
     )
-    nobody = pd.DataFrame({"developer_id": [], "bio": [], "declared_skills": []}, dtype=object)
-    facets = developer_facets(nobody, repositories)
+    facets = developer_facets(_developers(()), repositories)
     texts = sorted(
         {facet.text for facet in facets}
         | {project_text(title, text) for title, text in zip(postings["title"], postings["description"])}
     )
     embedder = Embedder()
     text_vectors = dict(zip(texts, embedder.encode(texts)))
-    vectors = developer_vectors(facets, text_vectors, _no_skills(), {}, model=embedder.model_name)
+    vectors = developer_vectors(
+        facets, text_vectors, _skill_profiles(repositories.iloc[:0], as_of), {}, model=embedder.model_name
+    )
     features = project_features(
         projects=postings,
         requirements=_requirements(projects, language_skills),
@@ -110,14 +115,18 @@ def read_marketplace(folder: Path) -> Marketplace:
     return Marketplace(
         repositories=repositories,
         vectors=vectors,
+        skill_profiles=_skill_profiles(repositories, as_of),
         projects={project.project_id: project for project in features},
         language_skills=language_skills,
-        as_of=pd.to_datetime(contributions["last"]).max().date(),
+        as_of=as_of,
     )
 
 
-def repositories_from(contributions: pd.DataFrame, projects: pd.DataFrame) -> pd.DataFrame:
-    """Contributions in the shape of `platform.developer_repositories`; a known README is the description."""
+def repositories_from(contributions: pd.DataFrame, projects: pd.DataFrame, *, as_of: dt.date) -> pd.DataFrame:
+    """Contributions in the shape of `platform.developer_repositories`.
+
+    A known README is the description. Commits count as spread evenly from the first to the last day.
+    """
     readme_of = dict(zip(projects["project"], projects["readme"]))
     return pd.DataFrame(
         {
@@ -126,21 +135,44 @@ def repositories_from(contributions: pd.DataFrame, projects: pd.DataFrame) -> pd
             "description": [readme_of.get(repository) for repository in contributions["repo"]],
             "topics": contributions["path_terms"],
             "languages": contributions["languages"],
+            "is_fork": False,
             "commits_count": contributions["commits"],
+            "commits_last_year_count": [
+                _commits_since(as_of - dt.timedelta(days=364), first, last, commits)
+                for first, last, commits in zip(
+                    contributions["first"], contributions["last"], contributions["commits"]
+                )
+            ],
+            "first_contributed_on": contributions["first"],
             "last_contributed_on": contributions["last"],
             "subjects": contributions["subjects"],
         }
     )
 
 
+def _commits_since(day: dt.date, first: dt.date, last: dt.date, commits: int) -> int:
+    within = max(0, (last - max(first, day)).days + 1)
+    return round(commits * within / ((last - first).days + 1))
+
+
 def features_without(marketplace: Marketplace, project: str) -> DeveloperFeatures:
     """Features of the developers with work elsewhere, as if nobody had ever worked on the project."""
-    repositories = marketplace.repositories[marketplace.repositories["repository"] != project]
+    is_hidden = marketplace.repositories["repository"] == project
+    repositories = marketplace.repositories[~is_hidden]
+    # Only who has hidden work is weighed again; nobody else's skills depend on it.
+    touched = set(marketplace.repositories.loc[is_hidden, "developer_id"])
+    kept = marketplace.skill_profiles
+    skills = pd.concat(
+        [
+            kept[~kept["developer_id"].isin(touched)],
+            _skill_profiles(repositories[repositories["developer_id"].isin(touched)], marketplace.as_of),
+        ]
+    )
     return developer_features(
         developers=pd.DataFrame({"developer_id": repositories["developer_id"].unique()}),
         repositories=repositories,
         vectors=marketplace.vectors[marketplace.vectors["facet"] != project],
-        skill_profiles=_no_skills(),
+        skill_profiles=skills,
         language_skills=marketplace.language_skills,
         as_of=marketplace.as_of,
     )
@@ -231,6 +263,12 @@ def _requirements(projects: pd.DataFrame, language_skills: Mapping[str, str]) ->
     return summed
 
 
-def _no_skills() -> pd.DataFrame:
-    columns = ["developer_id", "skill_id", "confidence", "sources"]
-    return pd.DataFrame({column: [] for column in columns}, dtype=object)
+def _developers(developer_ids: Iterable[str]) -> pd.DataFrame:
+    """Accounts that say nothing of themselves."""
+    rows: list[tuple[str, None, list[str]]] = [(developer_id, None, []) for developer_id in developer_ids]
+    return pd.DataFrame(rows, columns=["developer_id", "bio", "declared_skills"], dtype=object)
+
+
+def _skill_profiles(repositories: pd.DataFrame, as_of: dt.date) -> pd.DataFrame:
+    developers = _developers(repositories["developer_id"].unique())
+    return skill_profiles(repositories, developers, None, packaged_vocabulary(), as_of=as_of)

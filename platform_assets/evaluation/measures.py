@@ -175,15 +175,13 @@ def paired_bootstrap(
     difference = np.asarray(differences, dtype=np.float64)
     if difference.ndim != 1 or difference.size == 0:
         raise ValueError("a bootstrap needs at least one difference")
-    if groups is None:
-        sums, sizes = difference, np.ones(len(difference))
-    else:
-        codes: dict[Hashable, int] = {}
-        code = [codes.setdefault(group, len(codes)) for group in groups]
-        if len(code) != len(difference):
-            raise ValueError(f"{len(difference)} differences and {len(code)} groups do not belong together")
-        sums = np.bincount(code, weights=difference)
-        sizes = np.bincount(code).astype(np.float64)
+    units: Sequence[Hashable] = range(len(difference)) if groups is None else groups
+    if len(units) != len(difference):
+        raise ValueError(f"{len(difference)} differences and {len(units)} groups do not belong together")
+    codes: dict[Hashable, int] = {}
+    code = [codes.setdefault(unit, len(codes)) for unit in units]
+    sums = np.bincount(code, weights=difference)
+    sizes = np.bincount(code).astype(np.float64)
     rng = np.random.default_rng(seed)
     means = np.empty(resamples)
     for i in range(resamples):

@@ -16,8 +16,8 @@ import pandas as pd
 
 from platform_assets.clients.embedder import Embedder
 from platform_assets.evaluation import measures
+from platform_assets.evaluation.data_errors import EvaluationDataError
 from platform_assets.profiles.extraction import Rankings, label_text, rank_skills
-from platform_assets.sandbox.gitmatch_rows import DataError
 
 LABELS_FILE = "skills_en_label.txt"
 ANNOTATIONS_SUFFIX = "_annotations.csv"
@@ -55,7 +55,7 @@ def evaluate_skills(folder: Path, run_path: Path | None = None) -> dict[str, Any
         and the embedded vocabulary taken as given. Measures are None without labels, or when no sentence counts.
 
     Raises:
-        DataError: A file is missing or malformed; all problems are listed.
+        EvaluationDataError: A file is missing or malformed; all problems are listed.
     """
     labels, files = read_folder(folder)
     embedder = Embedder()
@@ -78,7 +78,7 @@ def read_folder(folder: Path) -> tuple[list[str], list[AnnotatedFile]]:
     """The vocabulary, and the annotated files by name.
 
     Raises:
-        DataError: A file is missing or malformed; all problems are listed.
+        EvaluationDataError: A file is missing or malformed; all problems are listed.
     """
     problems: list[str] = []
     labels: list[str] = []
@@ -97,10 +97,10 @@ def read_folder(folder: Path) -> tuple[list[str], list[AnnotatedFile]]:
     for path in paths:
         try:
             files.append(_read_annotations(path, known))
-        except DataError as error:
+        except EvaluationDataError as error:
             problems += error.problems
     if problems:
-        raise DataError(problems)
+        raise EvaluationDataError(problems)
     return labels, files
 
 
@@ -108,13 +108,13 @@ def _read_annotations(path: Path, known: frozenset[str]) -> AnnotatedFile:
     try:
         rows = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (OSError, ValueError) as error:
-        raise DataError([f"{path.name} can't be read: {error}"]) from error
+        raise EvaluationDataError([f"{path.name} can't be read: {error}"]) from error
     if "sentence" not in rows.columns:
-        raise DataError([f"{path.name}: the column sentence is missing"])
+        raise EvaluationDataError([f"{path.name}: the column sentence is missing"])
     blank = np.flatnonzero(rows["sentence"].str.strip() == "")
     if len(rows) == 0 or len(blank):
         where = f"row {blank[0]} (from 0) has no sentence" if len(blank) else "there are no rows"
-        raise DataError([f"{path.name}: {where}"])
+        raise EvaluationDataError([f"{path.name}: {where}"])
     gold: dict[str, set[str]] = {sentence: set() for sentence in rows["sentence"]}
     has_labels = "label" in rows.columns and bool((rows["label"] != "").any())
     if has_labels:
@@ -138,9 +138,7 @@ def _named(
 
 
 def _measure(rankings: Mapping[str, tuple[list[str], list[float]]], file: AnnotatedFile) -> dict[str, Any]:
-    pairs = [
-        (rankings[sentence][0], gold) for sentence, gold in zip(file.sentences, file.gold or ()) if gold
-    ]
+    pairs = [(rankings[sentence][0], gold) for sentence, gold in zip(file.sentences, file.gold or ()) if gold]
     if not pairs:
         return {"sentences": 0, "mrr": None, "rp@5": None, "rp@10": None}
     return {

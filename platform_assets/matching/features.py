@@ -189,7 +189,7 @@ def developer_features(
         confidence_rarity=rarity(np.asarray((confidences > 0).sum(axis=0)).ravel(), len(ids)),
         has_skills=has_skills,
         hourly_rate_minor=_numbers(developers, "hourly_rate_minor"),
-        currencies=_texts(developers, "currency"),
+        currencies=texts_of(developers["currency"] if "currency" in developers else [None] * len(ids)),
         capacity_hours=_numbers(developers, "capacity_hours_per_week"),
         rating_average=_numbers(developers, "rating_average"),
         rating_count=np.nan_to_num(_numbers(developers, "rating_count")),
@@ -317,10 +317,9 @@ def _numbers(frame: pd.DataFrame, column: str) -> Floats:
     return pd.to_numeric(frame[column]).to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _texts(frame: pd.DataFrame, column: str) -> npt.NDArray[np.str_]:
-    if column not in frame:
-        return np.full(len(frame), "")
-    return frame[column].fillna("").to_numpy(dtype=np.str_)
+def texts_of(column: Iterable[Any]) -> npt.NDArray[np.str_]:
+    """Texts of a nullable column; empty where there is none, of whatever type a column without any text has become."""
+    return np.array([value if isinstance(value, str) else "" for value in column], dtype=np.str_)
 
 
 def _whole(value: Any) -> int | None:

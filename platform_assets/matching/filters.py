@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from platform_assets.matching.features import texts_of
+
 Mask = npt.NDArray[np.bool_]
 
 START_SLACK_DAYS = 14
@@ -64,7 +66,7 @@ class Filters:
 
     @cached_property
     def _currencies(self) -> npt.NDArray[np.str_]:
-        return self.developers["currency"].fillna("").to_numpy(dtype=np.str_)
+        return texts_of(self.developers["currency"])
 
     @cached_property
     def _utc_offsets(self) -> npt.NDArray[np.float64]:

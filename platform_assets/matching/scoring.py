@@ -8,8 +8,8 @@ p ∝ exp(e), log Σ exp(e) = Σ p·e + entropy(p) exactly: the first sum falls 
 the term `breadth`, what having several related facets adds. In units of natural log-odds, under a choice model in
 which a project picks a developer with probability ∝ exp(score).
 
-Terms are never negative for work and lie in ±weight otherwise. A missing input is neutral: it adds nothing and its
-term is None instead of 0. Every term is rounded to 1e-6 and the score is their sum, so reasons add up to the score.
+Work and skills only add; the other terms lie within ± their weight. A missing input is neutral: it adds nothing and
+its term is None instead of 0. Every term is rounded to 1e-6 and the score is their sum, so reasons add up to the score.
 Who may be matched at all is `filters`; the search for the best is `top_k`.
 """
 
@@ -66,8 +66,8 @@ _JUDGED = "set by judgement, below the differences that work makes, until outcom
 class Weights:
     """What each term is worth, in natural log-odds."""
 
-    technologies: Weight = Weight(3.2, _FITTED)
-    meaning: Weight = Weight(4.4, _FITTED)
+    technologies: Weight = Weight(2.9, _FITTED)
+    meaning: Weight = Weight(4.0, _FITTED)
     title: Weight = Weight(5.7, _FITTED)
     skills: Weight = Weight(0.5, _JUDGED)
     rate: Weight = Weight(0.15, _JUDGED)

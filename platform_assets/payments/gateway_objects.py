@@ -17,7 +17,7 @@ import pandas as pd
 from platform_assets.clients.jsonable import to_jsonable
 from platform_assets.clients.payment_gateway import ObjectType
 from platform_assets.clients.quarantine import BadRow
-from platform_assets.payments.currencies import CurrencyError, is_currency, minor_from_gateway
+from platform_assets.currencies import CurrencyError, is_currency, minor_from_gateway
 
 OBJECT_TYPES: tuple[ObjectType, ...] = ("payment_intent", "charge", "refund", "balance_transaction")
 """What is read, in the order in which one links to the next."""

@@ -84,7 +84,9 @@ def history_features(history: pd.DataFrame) -> pd.DataFrame:
             "log_commits_last_year": np.log1p(last_year),
             "log_commits_total_last_year": np.log1p(history["commits_total_last_year_count"]),
             "used_last_year": last_year.clip(upper=1),
-            "log_active_months_ratio": np.log((history["active_months"] / tenure_months).clip(upper=1) + 0.01),
+            "log_active_months_ratio": np.log(
+                (history["active_months"] / tenure_months).clip(upper=1) + 0.01
+            ),
             "log_commits_before_last_year": np.log1p((commits - last_year).clip(lower=0)),
         }
     )

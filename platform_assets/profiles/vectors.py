@@ -32,7 +32,9 @@ _MAX_LANGUAGES = 4
 _MAX_TOPICS = 15
 _GITHUB = "github"
 
-_MARKUP = re.compile(r"<[^<>]{0,500}>|!\[[^\[\]]{0,200}\]|https?://\S+|[|*`#=~]+|-{2,}")
+_MARKUP = re.compile(
+    r"<[^<>]{0,500}>|!\[[^\[\]]{0,200}\]\([^()]{0,500}\)|!\[[^\[\]]{0,200}\]|https?://\S+|[|*`#=~]+|-{2,}"
+)
 _SPACE = re.compile(r"\s+")
 _SEPARATORS = re.compile(r"[/_.\-]+")
 

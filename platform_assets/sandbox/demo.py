@@ -14,6 +14,7 @@ from filelock import FileLock
 
 from platform_assets.clients.database import Database
 from platform_assets.settings import Settings
+from platform_assets.tables import platform as tables
 
 if TYPE_CHECKING:
     from platform_assets.sandbox.world import World
@@ -76,6 +77,9 @@ def load_world(settings: Settings, database: Database, world: World) -> None:
             # The marker goes first and comes last: a load that was cut off is done again.
             with database.transaction() as connection:
                 connection.execute(sa.schema.CreateSchema("marketplace", if_not_exists=True))
+                # Another world has another gateway account: how far the last one was read means nothing for it.
+                connection.execute(sa.delete(tables.gateway_cursors))
+                connection.execute(sa.delete(tables.gateway_transactions))
             _mark(database, None)
             load_marketplace(database, world)
             _mark(database, marker)

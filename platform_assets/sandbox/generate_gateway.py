@@ -103,7 +103,7 @@ class PaymentPlan:
 
 def gateway_id(prefix: str, *parts: object) -> str:
     """An id as Stripe's look, the same every time for the same parts."""
-    return f"{prefix}_{hashlib.sha256('/'.join(map(str, parts)).encode()).hexdigest()[:24]}"
+    return f"{prefix}_{hashlib.sha256('/'.join(map(str, (prefix, *parts))).encode()).hexdigest()[:24]}"
 
 
 class Payer:
@@ -161,14 +161,13 @@ def build_objects(
         seed: Seed of the world; ids depend on it.
         now: End of the history; money that is available later is still pending.
     """
+    intent_id = gateway_id("pi", seed, plan.payment_id)
     intent = new_object(
         "payment_intent",
-        id=gateway_id("pi", seed, plan.payment_id),
+        id=intent_id,
         amount=plan.amount_minor,
         automatic_payment_methods={"allow_redirects": "always", "enabled": True},
-        client_secret=gateway_id("pi", seed, plan.payment_id)
-        + "_secret_"
-        + gateway_id("s", seed, plan.payment_id)[2:],
+        client_secret=f"{intent_id}_{gateway_id('secret', seed, plan.payment_id)}",
         created=epoch_s(plan.created_at),
         currency=plan.currency.lower(),
         customer=payer.customer["id"],

@@ -6,6 +6,7 @@ What people commit follows what they can do, not what they declare. Nothing here
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -50,7 +51,6 @@ class _Shared:
     """A repository of an organization that several people work on."""
 
     repository: GithubRepository
-    archetype: Archetype
     skills: tuple[str, ...]
 
 
@@ -92,7 +92,7 @@ class _Drawing:
         self.side = GithubSide()
         self._dice = dice
         self._anchor = anchor
-        self._shared: list[_Shared] = []
+        self._shared: defaultdict[str, list[_Shared]] = defaultdict(list)
         self._taken: set[str] = set()
         self._last_id = 10_000
 
@@ -114,7 +114,7 @@ class _Drawing:
                 last_on=self._anchor - dt.timedelta(days=dice.integer(1, 60)),
                 size=6.0,
             )
-            self._shared.append(_Shared(repository, archetype, skills))
+            self._shared[archetype.title].append(_Shared(repository, skills))
 
     def add_account(self, person: Person, login: str) -> None:
         """Somebody's account and everything they worked on."""
@@ -172,8 +172,7 @@ class _Drawing:
     def _add_shared_work(self, person: Person, login: str, career: _Career) -> None:
         """Work on repositories of organizations, and forks of them, which hold hardly any work of one's own."""
         dice = self._dice
-        fitting = [item for item in self._shared if item.archetype is person.archetype]
-        for item in dice.sample(fitting, dice.integer(0, 3)):
+        for item in dice.sample(self._shared[person.archetype.title], dice.integer(0, 3)):
             parent = item.repository
             first_on, last_on = career.draw_span(dice, parent.created_at.date(), median_days=240)
             last_on = min(last_on, parent.pushed_at.date())

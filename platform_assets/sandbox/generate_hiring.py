@@ -13,12 +13,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from platform_assets.sandbox.dice import Dice
 from platform_assets.sandbox.generate_money import amount_minor, round_minor
 from platform_assets.sandbox.generate_people import Person, midnight, moment_between
 from platform_assets.sandbox.generate_projects import Project
 from platform_assets.sandbox.generate_skills import SKILLS
+
+Fit = npt.NDArray[np.int64]
 
 _BEST_FITTING_COUNT = 50
 _OTHERS_COUNT = 12
@@ -57,23 +60,22 @@ class Hiring:
     ratings: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
 
-def true_fit(people: Sequence[Person], projects: Sequence[Project]) -> np.ndarray[Any, np.dtype[np.int64]]:
+def true_fit(people: Sequence[Person], projects: Sequence[Project]) -> Fit:
     """How well each developer really fits each project, from 0 to 100: one row per project, one column per developer.
 
-    Integers throughout, so that the result and the order it gives are the same on every machine.
+    Whole numbers, so that the result and the order it gives are the same on every machine.
     """
     column = {skill: at for at, skill in enumerate(SKILLS)}
-    levels = np.zeros((len(people), len(SKILLS)), dtype=np.int64)
+    levels = np.zeros((len(people), len(SKILLS)))
     for at, person in enumerate(people):
         for skill, level in person.levels.items():
             levels[at, column[skill]] = level
-    needs = np.zeros((len(projects), len(SKILLS)), dtype=np.int64)
+    needs = np.zeros((len(projects), len(SKILLS)))
     for at, project in enumerate(projects):
         for skill, weight in project.needs.items():
             needs[at, column[skill]] = weight
-    fit: np.ndarray[Any, np.dtype[np.int64]] = (
-        needs @ levels.T // np.maximum(needs.sum(axis=1, keepdims=True), 1)
-    )
+    # Sums of whole numbers this small are exact in floats, in whatever order they are added.
+    fit: Fit = (needs @ levels.T).astype(np.int64) // needs.sum(axis=1, keepdims=True).astype(np.int64)
     return fit
 
 
@@ -94,9 +96,10 @@ class _Drawing:
         self._dice = dice
         self._people = people
         self._now = midnight(anchor)
+        self._joined_at = np.array([person.joined_at.timestamp() for person in people])
         self._active_count: Counter[int] = Counter()
 
-    def add_project(self, project: Project, fit: np.ndarray[Any, np.dtype[np.int64]]) -> None:
+    def add_project(self, project: Project, fit: Fit) -> None:
         """Take a project through the funnel as far as time allows."""
         dice = self._dice
         posted_at: dt.datetime = project.row["posted_at"]
@@ -117,11 +120,16 @@ class _Drawing:
             interviewed.append((int(fit[at]) + dice.normal(0, 8), at, moment))
         self._decide(project, interviewed, fit)
 
-    def _rank(self, fit: np.ndarray[Any, np.dtype[np.int64]], posted_at: dt.datetime) -> list[int]:
+    def _rank(self, fit: Fit, posted_at: dt.datetime) -> list[int]:
         """Who was shown, best first, by the application's own imperfect ranking."""
-        joined = [at for at, person in enumerate(self._people) if person.joined_at < posted_at]
-        best = sorted(joined, key=lambda at: (-int(fit[at]), at))[:_BEST_FITTING_COUNT]
-        pool = dict.fromkeys([*best, *self._dice.sample(joined, _OTHERS_COUNT)])
+        joined = np.flatnonzero(self._joined_at < posted_at.timestamp())
+        best = joined[np.argsort(-fit[joined], kind="stable")[:_BEST_FITTING_COUNT]].tolist()
+        others = (
+            [int(joined[self._dice.integer(0, len(joined) - 1)]) for _ in range(_OTHERS_COUNT)]
+            if best
+            else []
+        )
+        pool = dict.fromkeys([*best, *others])
         guessed = {at: int(fit[at]) + self._dice.normal(0, 10) for at in pool}
         return sorted(pool, key=lambda at: (-guessed[at], at))[: self._dice.integer(8, 25)]
 
@@ -129,7 +137,7 @@ class _Drawing:
         self,
         project: Project,
         interviewed: list[tuple[float, int, dt.datetime]],
-        fit: np.ndarray[Any, np.dtype[np.int64]],
+        fit: Fit,
     ) -> None:
         """Hire the best of those interviewed, where the project came that far; turn the others down."""
         dice = self._dice

@@ -174,7 +174,7 @@ def write_bio(
         sentences.append(dice.pick(_BIO_MIDDLES))
     if dice.chance(0.6):
         sentences.append(dice.pick(_BIO_CLOSINGS))
-    return " ".join(sentences).format(
+    text = " ".join(sentences).format(
         title=archetype.title,
         title_in_text=_in_text(archetype.title),
         years=years_count,
@@ -183,6 +183,7 @@ def write_bio(
         system=system,
         other_system=other_system,
     )
+    return _with_articles(text)
 
 
 def write_project(

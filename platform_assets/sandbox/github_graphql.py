@@ -10,6 +10,8 @@ from typing import Any
 from graphql import (
     DocumentNode,
     ExecutionResult,
+    FieldNode,
+    GraphQLBoolean,
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
@@ -18,6 +20,7 @@ from graphql import (
     get_operation_ast,
     parse,
     validate,
+    value_from_ast,
 )
 from graphql.execution.values import get_variable_values
 from starlette.requests import Request
@@ -94,7 +97,7 @@ async def _serve(store: GithubStore, request: Request, caller: Caller) -> Respon
     if cost.points > window.remaining:
         message = f"API rate limit already exceeded for user ID {caller.user_id}."
         return answer({"errors": [{"type": "RATE_LIMITED", "message": message}]})
-    if not _is_dry_run(operation):
+    if not _is_dry_run(operation, coerced):
         window.used += cost.points
     objects = Objects(
         store,
@@ -113,15 +116,14 @@ async def _serve(store: GithubStore, request: Request, caller: Caller) -> Respon
     return answer(_result_json(result))
 
 
-def _is_dry_run(operation: OperationDefinitionNode) -> bool:
+def _is_dry_run(operation: OperationDefinitionNode, variables: dict[str, Any]) -> bool:
     """Whether `rateLimit(dryRun: true)` asks for the price only."""
-    for node in operation.selection_set.selections:
-        if getattr(getattr(node, "name", None), "value", None) != "rateLimit":
-            continue
-        for argument in getattr(node, "arguments", ()):
-            if argument.name.value == "dryRun" and getattr(argument.value, "value", False) is True:
-                return True
-    return False
+    return any(
+        isinstance(node, FieldNode)
+        and node.name.value == "rateLimit"
+        and any(value_from_ast(each.value, GraphQLBoolean, variables) for each in node.arguments)
+        for node in operation.selection_set.selections
+    )
 
 
 def _rate_limit(window: Window, cost: QueryCost) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from platform_assets.sandbox.github_store import (
     node_id,
     parse_node_id,
 )
+from platform_assets.sandbox.github_terms import language_connection, language_source, topic_connection
 from platform_assets.sandbox.github_time import format_instant, parse_instant, year_later
 
 _MAX_REPOSITORIES = 100
@@ -203,7 +204,12 @@ class Objects:
 
     def _contributions_collection(self, user: User, _info: GraphQLResolveInfo, **arguments: Any) -> Source:
         since, until = self._window(arguments.get("from"), arguments.get("to"))
-        contributions = self._read_contributions(user.login)
+        organization = arguments.get("organizationID")
+        contributions = [
+            each
+            for each in self._read_contributions(user.login)
+            if organization in (None, node_id("O", each.name_with_owner.partition("/")[0]))
+        ]
         counted = [(each, each.commits.count(since, until)) for each in contributions]
         active = sorted(
             ((each, count) for each, count in counted if count),
@@ -286,13 +292,13 @@ class Objects:
             "isArchived": repository.is_archived,
             "isFork": repository.is_fork,
             "isPrivate": False,
-            "languages": partial(_languages, languages),
+            "languages": partial(language_connection, languages),
             "name": repository.name,
             "nameWithOwner": repository.name_with_owner,
             "owner": lambda _info: self._owner(repository.owner),
-            "primaryLanguage": _language(languages[0][0]) if languages else None,
+            "primaryLanguage": language_source(languages[0][0]) if languages else None,
             "pushedAt": repository.pushed_at,
-            "repositoryTopics": partial(_topics, repository),
+            "repositoryTopics": partial(topic_connection, repository),
             "stargazerCount": repository.stars_count,
             "updatedAt": repository.pushed_at,
             "url": f"{self._html_url}/{repository.name_with_owner}",
@@ -345,14 +351,17 @@ class Objects:
         _info: GraphQLResolveInfo,
         **arguments: Any,
     ) -> Source:
-        author = (arguments.get("author") or {}).get("id")
-        if author is not None:
-            parsed = parse_node_id(author)
-            user = self._store.user_by_id(parsed[1]) if parsed and parsed[0] == "U" else None
-            contributions = [each for each in contributions if user and each.login == user.login]
+        chosen = contributions
+        if author := (arguments.get("author") or {}).get("id"):
+            match parse_node_id(author):
+                case ("U", key):
+                    user = self._store.user_by_id(key)
+                case _:
+                    user = None
+            chosen = [each for each in contributions if user and each.login.lower() == user.login.lower()]
         until = _moment(arguments["until"]) if arguments.get("until") else head.committed_at
         history = History(
-            contributions,
+            chosen,
             since=_moment(arguments["since"]) if arguments.get("since") else None,
             until=min(until, head.committed_at),
         )
@@ -363,34 +372,6 @@ class Objects:
             history.total_count,
             node=partial(self._commit, repository, contributions),
         )
-
-
-def _languages(languages: list[tuple[str, int]], _info: GraphQLResolveInfo, **arguments: Any) -> Source:
-    order = arguments.get("orderBy")
-    if order and order["direction"] == "ASC":
-        languages = languages[::-1]
-    return connection(
-        languages,
-        arguments,
-        node=lambda language: _language(language[0]),
-        edge=lambda language: {"size": language[1]},
-    ) | {"totalSize": sum(size for _, size in languages)}
-
-
-def _language(name: str) -> Source:
-    return {"__typename": "Language", "id": node_id("L", name), "name": name}
-
-
-def _topics(repository: Repository, _info: GraphQLResolveInfo, **arguments: Any) -> Source:
-    return connection(
-        repository.topics,
-        arguments,
-        node=lambda name: {
-            "__typename": "RepositoryTopic",
-            "id": node_id("RT", f"{repository.database_id}:{name}"),
-            "topic": {"__typename": "Topic", "id": node_id("T", name), "name": name},
-        },
-    )
 
 
 def _moment(value: str) -> dt.datetime:

@@ -169,6 +169,9 @@ def _read_commits(store: GithubStore, request: Request) -> Response:
     if repository is None:
         return _not_found()
     query = request.query_params
+    if "path" in query:
+        message = "The sandbox does not know the files of a commit."
+        return answer({"message": message, "documentation_url": DOCS}, status=422)
     author = query.get("author")
     try:
         since, until = (_moment(query.get(name)) for name in ("since", "until"))

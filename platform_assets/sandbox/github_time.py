@@ -17,7 +17,7 @@ def parse_instant(value: str) -> dt.datetime:
 
 def format_instant(moment: dt.datetime) -> str:
     """Such as `2024-05-01T12:00:00Z`."""
-    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{moment.astimezone(dt.UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def year_later(moment: dt.datetime) -> dt.datetime:

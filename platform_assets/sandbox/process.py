@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from platform_assets.errors import PlatformError
+
 if TYPE_CHECKING:
     from platform_assets.settings import Settings
 
@@ -25,12 +27,14 @@ SANDBOX_STRIPE_KEY = "sk_test_sandbox"
 """What clients show to the local APIs; worth nothing anywhere else."""
 
 START_TIMEOUT_S = 60.0
+HANG_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 10.0
 _PROBE_TIMEOUT_S = 5.0
+_PROC = Path("/proc/self/cmdline")
 _LOG_TAIL_CHARACTERS = 2_000
 
 
-class SandboxError(Exception):
+class SandboxError(PlatformError):
     """The sandbox server can't be had; the message says what was tried and what came back."""
 
 
@@ -73,7 +77,9 @@ def ensure_sandbox(settings: Settings) -> SandboxEndpoints:
                 _configure(home, record, settings)
             return _endpoints(record)
         if record and _is_our_process(record):
-            _end(record)  # it lives and does not answer: its state is on disk, a new one takes over
+            if _recovers(record):
+                return _endpoints(record)
+            _end(record)  # its state is on disk: a new one takes over
         return _endpoints(_start(settings, home, port=record.port if record else 0))
 
 
@@ -178,22 +184,48 @@ def _is_healthy(record: _Record) -> bool:
     )
 
 
+def _recovers(record: _Record) -> bool:
+    """Whether a server that lives but did not answer does so after all; a busy machine is no reason to replace it."""
+    deadline = time.monotonic() + HANG_TIMEOUT_S
+    while time.monotonic() < deadline and _is_our_process(record):
+        if _is_healthy(record):
+            return True
+        time.sleep(0.05)
+    return False
+
+
 def _is_our_process(record: _Record) -> bool:
     """Whether the recorded process lives and was started with the recorded token, even if it does not answer."""
     try:
         command = Path(f"/proc/{record.pid}/cmdline").read_text()
     except OSError:
-        if Path("/proc/self/cmdline").exists():
-            return False
-        listing = subprocess.run(  # noqa: S603  (a fixed command and a number)
-            ["ps", "-o", "args=", "-p", str(record.pid)],  # noqa: S607  (where it lies differs by system)
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_PROBE_TIMEOUT_S,
-        )
-        command = listing.stdout
+        command = "" if _PROC.exists() else _ps(record.pid, "args")
     return record.token in command
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a process is gone, its files and port with it; one that only waits for its parent is."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] != 0
+    except ChildProcessError:  # someone else started it, or it was waited for already
+        pass
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].strip()
+    except OSError:
+        state = "" if _PROC.exists() else _ps(pid, "stat")
+    return state == "" or state[0] in "ZX"
+
+
+def _ps(pid: int, column: str) -> str:
+    """A column of the process list, on systems without `/proc`; empty when there is no such process."""
+    listing = subprocess.run(  # noqa: S603  (a fixed command and a number)
+        ["ps", "-o", f"{column}=", "-p", str(pid)],  # noqa: S607  (where it lies differs by system)
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_PROBE_TIMEOUT_S,
+    )
+    return listing.stdout.strip()
 
 
 def _configure(home: Path, record: _Record, settings: Settings) -> None:
@@ -213,8 +245,7 @@ def _end(record: _Record) -> None:
             return
         deadline = time.monotonic() + STOP_TIMEOUT_S
         while time.monotonic() < deadline:
-            _reap(record.pid)
-            if not _is_our_process(record):
+            if _has_ended(record.pid):
                 return
             time.sleep(0.02)
     raise SandboxError(f"The sandbox server (process {record.pid}) does not end")

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from platform_assets.errors import PlatformError
 from platform_assets.sandbox.github_time import format_instant
 from platform_assets.sandbox.stripe_objects import completed
 from platform_assets.sandbox.world import World
@@ -67,7 +68,7 @@ _CONTENT_TABLES = (
 )
 
 
-class SandboxStateError(Exception):
+class SandboxStateError(PlatformError):
     """The state file can't be used; the message says why and what to do."""
 
 
@@ -120,17 +121,26 @@ class SandboxState:
     def _prepare(self) -> None:
         _use_write_ahead_log(self.connection)
         self.connection.execute("PRAGMA synchronous = NORMAL")
-        with self.transaction():
-            version = self.connection.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                for statement in _SCHEMA:
-                    self.connection.execute(statement)
-                self.connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            elif version != SCHEMA_VERSION:
-                raise SandboxStateError(
-                    f"The sandbox's state {self.path} has version {version}, but {SCHEMA_VERSION} is needed: stop the "
-                    "sandbox and delete the file, then load the marketplace again"
-                )
+        if self._version() != SCHEMA_VERSION:
+            with self.transaction():
+                self._create_tables()
+
+    def _version(self) -> int:
+        version: int = self.connection.execute("PRAGMA user_version").fetchone()[0]
+        return version
+
+    def _create_tables(self) -> None:
+        version = self._version()  # asked again: another process may have been faster
+        if version == SCHEMA_VERSION:
+            return
+        if version != 0:
+            raise SandboxStateError(
+                f"The sandbox's state {self.path} has version {version}, but {SCHEMA_VERSION} is needed: stop the "
+                "sandbox and delete the file, then load the marketplace again"
+            )
+        for statement in _SCHEMA:
+            self.connection.execute(statement)
+        self.connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

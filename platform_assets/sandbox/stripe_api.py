@@ -14,7 +14,8 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -36,6 +37,12 @@ KEY_LIFETIME_S = 24 * 3600
 _MAX_KEY_LENGTH = 255
 _LIVE_KEYS = ("sk_live_", "rk_live_")
 _TEST_KEYS = ("sk_test_", "rk_test_")
+_FAILURE = {
+    "error": {
+        "message": "Sorry! There was an error while talking to one of our backends.",
+        "type": "api_error",
+    }
+}
 _PAGE_PARAMS = frozenset(("created", "ending_before", "expand", "limit", "starting_after"))
 
 
@@ -127,6 +134,14 @@ def routes(sandbox: Sandbox) -> list[Route]:
     ]
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    """The answer to a POST; one that is lost was made and never reaches the caller."""
+
+    response: Response
+    is_lost: bool
+
+
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -160,7 +175,9 @@ class _StripeApi:
 
         async def serve(request: Request) -> Response:
             if fault := await self._fault():
-                return await _strike(fault, request)
+                if fault.kind is FaultKind.TIMEOUT:
+                    await hold(request)
+                return _failure(fault)
             params = Params(_query(request), ("expand",))
             body = self._store.get(kind, request.path_params["id"])
             return _answer(self._store.expanded(body, params.texts("expand")))
@@ -172,7 +189,9 @@ class _StripeApi:
 
         async def serve(request: Request) -> Response:
             if fault := await self._fault():
-                return await _strike(fault, request)
+                if fault.kind is FaultKind.TIMEOUT:
+                    await hold(request)
+                return _failure(fault)
             params = Params(_query(request), {*_PAGE_PARAMS, *listed.filters, *listed.further})
             filters: dict[str, str | None] = {name: params.text(name) for name in listed.filters}
             if "customer" in request.path_params:
@@ -190,47 +209,58 @@ class _StripeApi:
             form = (await request.body()).decode("utf-8", errors="replace")
             values = parse_form(parse_qsl(form, keep_blank_values=True))
             key = request.headers.get("idempotency-key")
-            if key is None:
-                return await self._execute(write, request, values, key=None)
-            if len(key) > _MAX_KEY_LENGTH:
-                raise StripeError(
-                    f"Idempotency keys may be {_MAX_KEY_LENGTH} characters long at most.",
-                    type="idempotency_error",
-                )
-            if key in self._sandbox.in_flight_keys:
-                raise StripeError(
-                    "There is currently another in-progress request using this Idempotent Key (that probably means you "
-                    f"submitted twice, and the other request is still going through): {key}. Please try again later.",
-                    status=409,
-                    type="idempotency_error",
-                    code="idempotency_key_in_use",
-                )
-            self._sandbox.in_flight_keys.add(key)
-            try:
-                return await self._execute(write, request, values, key=key)
-            finally:
-                self._sandbox.in_flight_keys.discard(key)
+            with self._claimed(key):
+                outcome = await self._execute(write, request, values, key=key)
+            if outcome.is_lost:
+                await hold(request)
+            return outcome.response
 
         return serve
 
+    @contextmanager
+    def _claimed(self, key: str | None) -> Iterator[None]:
+        """Keep other calls from using a key while one with it is being executed."""
+        if key is None:
+            yield
+            return
+        if len(key) > _MAX_KEY_LENGTH:
+            raise StripeError(
+                f"Idempotency keys may be {_MAX_KEY_LENGTH} characters long at most.",
+                type="idempotency_error",
+            )
+        if key in self._sandbox.in_flight_keys:
+            raise StripeError(
+                "There is currently another in-progress request using this Idempotent Key (that probably means you "
+                f"submitted twice, and the other request is still going through): {key}. Please try again later.",
+                status=409,
+                type="idempotency_error",
+                code="idempotency_key_in_use",
+            )
+        self._sandbox.in_flight_keys.add(key)
+        try:
+            yield
+        finally:
+            self._sandbox.in_flight_keys.discard(key)
+
     async def _execute(
         self, write: _Write, request: Request, values: dict[str, Any], *, key: str | None
-    ) -> Response:
+    ) -> _Outcome:
         fault = await self._fault()
+        is_lost = fault is not None and fault.kind is FaultKind.TIMEOUT
         if fault and not fault.is_after_effect:
-            return await _strike(fault, request)
+            return _Outcome(_failure(fault), is_lost)
         fingerprint = _fingerprint(request, values)
         if key is not None and (kept := self._kept(key, fingerprint)):
-            return kept if fault is None else await _strike(fault, request)
+            return _Outcome(_failure(fault) if fault else kept, is_lost)
         params = Params(values, write.known)
         expand = params.texts("expand")
         effect = write.prepare(params, request.path_params.get("id", ""))
-        request_id = f"req_{secrets.token_hex(7)}"
+        request_id = _new_request_id()
         now = int(time.time())
         with self._sandbox.state.transaction() as connection:
             result = self._result(effect, Ledger(self._store, now), expand)
             if fault and fault.kind is FaultKind.ERROR:
-                result = Answer(_failure_body(), status=fault.status)
+                result = Answer(_FAILURE, status=fault.status)
             # The effect and the answer that the key stands for are kept together, or neither.
             content = _content(result.body)
             if key is not None:
@@ -238,12 +268,10 @@ class _StripeApi:
                     "INSERT INTO stripe_idempotency VALUES (?, ?, ?, ?, ?, ?)",
                     (key, fingerprint, result.status, content, request_id, now),
                 )
-        if fault and fault.kind is FaultKind.TIMEOUT:
-            await hold(request)
         headers = {"request-id": request_id}
         if key is not None:
             headers |= {"idempotency-key": key, "original-request": request_id}
-        return _response(content, result.status, headers)
+        return _Outcome(_response(content, result.status, headers), is_lost)
 
     def _result(self, effect: Effect, ledger: Ledger, expand: list[str]) -> Answer:
         """What a call comes to; what it wrote before an error is taken back."""
@@ -276,7 +304,7 @@ class _StripeApi:
                 type="idempotency_error",
             )
         headers = {
-            "request-id": f"req_{secrets.token_hex(7)}",
+            "request-id": _new_request_id(),
             "idempotency-key": key,
             "original-request": row["request_id"],
             "idempotent-replayed": "true",
@@ -320,15 +348,12 @@ def _fingerprint(request: Request, values: dict[str, Any]) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _failure_body() -> dict[str, Any]:
-    message = "Sorry! There was an error while talking to one of our backends."
-    return {"error": {"message": message, "type": "api_error"}}
+def _failure(fault: Fault) -> Response:
+    return _answer(_FAILURE, status=fault.status)
 
 
-async def _strike(fault: Fault, request: Request) -> Response:
-    if fault.kind is FaultKind.TIMEOUT:
-        await hold(request)
-    return _answer(_failure_body(), status=fault.status)
+def _new_request_id() -> str:
+    return f"req_{secrets.token_hex(7)}"
 
 
 def _content(body: Any) -> str:
@@ -336,7 +361,7 @@ def _content(body: Any) -> str:
 
 
 def _answer(body: Any, *, status: int = 200) -> Response:
-    return _response(_content(body), status, {"request-id": f"req_{secrets.token_hex(7)}"})
+    return _response(_content(body), status, {"request-id": _new_request_id()})
 
 
 def _response(content: str, status: int, headers: Mapping[str, str]) -> Response:

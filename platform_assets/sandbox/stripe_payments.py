@@ -39,27 +39,28 @@ _CANCELLATION_REASONS = ("duplicate", "fraudulent", "requested_by_customer", "ab
 
 
 CREATE_INTENT_PARAMS = frozenset(
-    (
+    {
         *_INTENT_TEXTS,
-        *(
-            "amount",
-            "automatic_payment_methods",
-            "capture_method",
-            "confirm",
-            "confirmation_method",
-            "currency",
-        ),
-        *("error_on_requires_action", "expand", "metadata", "off_session", "payment_method"),
-        *("payment_method_types", "return_url", "setup_future_usage", "transfer_group"),
-    )
+        "amount",
+        "automatic_payment_methods",
+        "capture_method",
+        "confirm",
+        "currency",
+        "expand",
+        "metadata",
+        "off_session",
+        "payment_method",
+        "payment_method_types",
+        "return_url",
+        "setup_future_usage",
+        "transfer_group",
+    }
 )
 UPDATE_INTENT_PARAMS = frozenset(
-    (*_INTENT_TEXTS, "amount", "currency", "expand", "metadata", "payment_method")
+    {*_INTENT_TEXTS, "amount", "currency", "expand", "metadata", "payment_method"}
 )
-CONFIRM_INTENT_PARAMS = frozenset(
-    ("error_on_requires_action", "expand", "off_session", "payment_method", "receipt_email", "return_url")
-)
-CANCEL_INTENT_PARAMS = frozenset(("cancellation_reason", "expand"))
+CONFIRM_INTENT_PARAMS = frozenset({"expand", "off_session", "payment_method", "return_url"})
+CANCEL_INTENT_PARAMS = frozenset({"cancellation_reason", "expand"})
 
 
 def create_intent(params: Params, _id: str) -> Effect:
@@ -218,6 +219,8 @@ def _succeed(ledger: Ledger, intent: Object, method: Object) -> Answer:
     )
     ledger.store.add(charge)
     ledger.store.add(charge_transaction_object(id=charge["balance_transaction"], charge=charge))
+    if intent["setup_future_usage"] and intent["customer"] and not method["customer"]:
+        ledger.store.update({**method, "customer": intent["customer"]})
     intent |= {
         "amount_received": intent["amount"],
         "last_payment_error": None,

@@ -103,7 +103,7 @@ def test_latency_delays_every_call(sandbox):
 def test_a_call_that_is_never_answered_ends_by_the_callers_own_limit(sandbox):
     change_behaviour(sandbox, github={"timeout_rate": 1}, stripe={"timeout_rate": 1})
 
-    with github_client(sandbox, timeout=0.3) as github, pytest.raises(requests.Timeout):
+    with github_client(sandbox, timeout=1) as github, pytest.raises(requests.Timeout):
         github.get_user("first-dev")
     with stripe_client(sandbox, timeout_s=0.3) as gateway, pytest.raises(stripe.APIConnectionError):
         gateway.charges.list()

@@ -328,6 +328,19 @@ def test_nodes_are_found_again_by_their_id(github):
     ]
 
 
+def test_an_unknown_id_is_an_error_of_its_own(sandbox, github):
+    known = graphql(github, '{ user(login: "first-dev") { id } }')["user"]["id"]
+    _, _, body = ask(
+        sandbox, "query($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=[known, "U_bm9ib2R5", "?"]
+    )
+
+    assert body["data"]["nodes"] == [{"id": known}, None, None]
+    assert [(each["type"], each["path"]) for each in body["errors"]] == [
+        ("NOT_FOUND", ["nodes", 1]),
+        ("NOT_FOUND", ["nodes", 2]),
+    ]
+
+
 def test_asking_for_the_price_is_free(github):
     asked = graphql(github, "{ rateLimit(dryRun: true) { used cost } }")["rateLimit"]
     again = graphql(github, "{ rateLimit { used cost } }")["rateLimit"]

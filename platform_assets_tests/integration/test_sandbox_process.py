@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from sandbox_server import call, request_counts, running_sandbox, stripe_client
@@ -107,6 +108,7 @@ def test_a_killed_server_comes_back_at_its_address_with_its_state(home):
 def test_a_server_that_hangs_is_replaced(home, monkeypatch):
     monkeypatch.setattr("platform_assets.sandbox.process._PROBE_TIMEOUT_S", 0.3)
     monkeypatch.setattr("platform_assets.sandbox.process.STOP_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("platform_assets.sandbox.process.HANG_TIMEOUT_S", 0.5)
     first = ensure_sandbox(Settings(home=home))
     os.kill(first.pid, signal.SIGSTOP)
 
@@ -193,12 +195,11 @@ def test_changed_settings_take_effect_on_a_running_server(home):
 def test_the_server_does_not_carry_the_platforms_variables(home, monkeypatch):
     monkeypatch.setenv("PLATFORM_GITHUB_TOKEN", "a-secret")
     started = ensure_sandbox(Settings(home=home))
-    environment = f"/proc/{started.pid}/environ"
-    if not os.path.exists(environment):
+    environment = Path(f"/proc/{started.pid}/environ")
+    if not environment.exists():
         pytest.skip("this system does not tell a process's environment")
 
-    with open(environment, "rb") as variables:
-        assert b"PLATFORM_" not in variables.read()
+    assert b"PLATFORM_" not in environment.read_bytes()
 
 
 def test_a_home_that_cant_be_written_is_an_error(tmp_path):

@@ -157,6 +157,15 @@ def test_a_stored_card_goes_on_answering_as_it_did(gateway):
         pay(gateway, method=good.id)
 
 
+def test_a_card_paid_with_for_future_use_is_kept_for_the_customer(gateway):
+    customer = gateway.customers.create({"email": "billing@example.com"}).id
+    paid = pay(gateway, customer=customer, setup_future_usage="off_session")
+
+    assert gateway.payment_methods.retrieve(paid.payment_method).customer == customer
+    again = pay(gateway, customer=customer, method=paid.payment_method, off_session=True)
+    assert again.status == "succeeded"
+
+
 def test_a_card_that_must_be_authenticated_waits_for_it_or_is_declined_off_session(gateway):
     assert pay(gateway, method="pm_card_authenticationRequired").status == "requires_action"
     with pytest.raises(stripe.CardError) as declined:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platform_assets.payments import currencies
-from platform_assets.payments.currencies import CurrencyError, exponent, format_minor
+from platform_assets import currencies
+from platform_assets.currencies import CurrencyError, exponent, format_minor
 
 CODES = st.sampled_from(sorted(currencies.EXPONENTS))
 AMOUNTS = st.integers(min_value=-(10**18), max_value=10**18)

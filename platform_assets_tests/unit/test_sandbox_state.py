@@ -96,10 +96,10 @@ def test_fields_that_a_world_leaves_out_have_stripes_defaults(state):
 
 def test_a_large_world_loads_fast(state):
     large = world(1_500, stripe_objects=8_000)
-    started = time.perf_counter()
+    started_s = time.process_time()
     state.replace_world(large)
 
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started_s < 2
 
 
 def test_what_is_no_state_file_is_an_error(tmp_path):

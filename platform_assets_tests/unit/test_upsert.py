@@ -167,10 +167,22 @@ def test_several_upserts_share_the_callers_transaction(db: Database) -> None:
 
 
 def test_bad_rows_are_named_and_nothing_is_written(db: Database) -> None:
-    with pytest.raises(BadRowsError, match=r'pairs can\'t hold 1 of the rows(.|\n)*\["b", 2\]: value is not finite'):
+    with pytest.raises(
+        BadRowsError, match=r'pairs can\'t hold 1 of the rows(.|\n)*\["b", 2\]: value is not finite'
+    ):
         db.upsert(PAIRS, pairs(("a", 1, 1.0), ("b", 2, np.inf)))
 
     assert stored(db) == {}
+
+
+def test_refused_rows_leave_the_callers_transaction_usable(db: Database) -> None:
+    with db.transaction() as connection:
+        db.upsert(PAIRS, pairs(("a", 1, 1.0)), connection=connection)
+        with pytest.raises(BadRowsError):
+            db.upsert(PAIRS, pairs(("b", 1, 1.0), ("c", 1, np.inf)), connection=connection)
+        db.upsert(PAIRS, pairs(("d", 1, 1.0)), connection=connection)
+
+    assert set(stored(db)) == {("a", 1), ("d", 1)}
 
 
 def test_writers_at_once_never_collide(db: Database) -> None:
@@ -279,7 +291,9 @@ ODD_VALUES = st.one_of(
     st.datetimes(timezones=st.none() | st.just(dt.UTC)),
     st.lists(st.none() | st.text(max_size=3) | st.floats(), max_size=4),
     st.lists(st.floats(width=32), min_size=3, max_size=3).map(np.array),
-    st.dictionaries(st.text(st.characters(codec=None), max_size=3), st.floats() | st.text(max_size=3), max_size=2),
+    st.dictionaries(
+        st.text(st.characters(codec=None), max_size=3), st.floats() | st.text(max_size=3), max_size=2
+    ),
     st.just(object()),
 )
 
@@ -295,7 +309,9 @@ def test_any_value_is_written_or_set_aside_and_never_breaks_the_upsert(
     tables: Database, rows: list[dict[str, Any]]
 ) -> None:
     empty(tables)
-    frame = pd.DataFrame(rows, columns=[c.name for c in KINDS.columns if c.name != "updated_at"], dtype=object)
+    frame = pd.DataFrame(
+        rows, columns=[c.name for c in KINDS.columns if c.name != "updated_at"], dtype=object
+    )
 
     counts = tables.upsert(KINDS, frame, quarantine_as="odd")
 

@@ -1,0 +1,50 @@
+import pytest
+
+from platform_assets.monitoring.redaction import REDACTED, redact, redact_text
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("postgresql://app:p@ss:w0rd@db:5432/x failed", f"postgresql://app:{REDACTED}@db:5432/x failed"),
+        ("redis://:secret@cache/0", f"redis://:{REDACTED}@cache/0"),
+        ("host=db password=hunter2 user=app", f"host=db password={REDACTED} user=app"),
+        ("Authorization: Bearer abcdefgh.ijk", f"Authorization: Bearer {REDACTED}"),
+        ("key sk_live_51H8x and rk_test_9 fail", f"key {REDACTED} and {REDACTED} fail"),
+        ("ghp_0123456789abcdef is revoked", f"{REDACTED} is revoked"),
+        ("https://hooks.slack.com/services/T0/B0/xyz", f"https://hooks.slack.com/services/{REDACTED}"),
+    ],
+)
+def test_secrets_are_taken_out_of_texts(text: str, clean: str) -> None:
+    assert redact_text(text) == clean
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "matches are 3 hours old",
+        "https://github.com/owner/name?page=2",
+        "postgresql://app@db/x",
+        "pi_3OexampleIntent needs a new payment method",
+    ],
+)
+def test_other_texts_stay_as_they_are(text: str) -> None:
+    assert redact_text(text) == text
+
+
+def test_values_under_names_of_secrets_are_taken_out_and_counts_stay() -> None:
+    details = {
+        "github_token": "x",
+        "api_keys": ["x"],
+        "tokens_count": 7,
+        "text_sha256": "0f",
+        "deep": {"Password": "x"},
+    }
+
+    assert redact(details) == {
+        "github_token": REDACTED,
+        "api_keys": REDACTED,
+        "tokens_count": 7,
+        "text_sha256": "0f",
+        "deep": {"Password": REDACTED},
+    }
