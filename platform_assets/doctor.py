@@ -109,7 +109,8 @@ def _github(settings: Settings) -> list[Finding]:
     client = open_github(settings)
     if client is None:
         return [Finding("github", "off", "switched off by PLATFORM_GITHUB_TOKEN=off")]
-    budget = client.read_budget()
+    with client:
+        budget = client.read_budget()
     return [
         Finding("github", "ok", f"answers; {budget.remaining:,} of {budget.limit:,} points left this hour")
     ]
@@ -119,14 +120,15 @@ def _gateway(settings: Settings) -> list[Finding]:
     client = open_gateway(settings)
     if client is None:
         return [Finding("stripe", "off", "switched off by PLATFORM_STRIPE_API_KEY=off")]
-    client.ping()
+    with client:
+        client.verify_key()
     return [Finding("stripe", "ok", "answers and accepts the key")]
 
 
 def _embedder() -> list[Finding]:
-    from platform_assets.clients.embedder import verify_weights
+    from platform_assets.clients.embedder import verify_packaged_model
 
-    return [Finding("embedder", "ok", f"weights verified ({verify_weights()})")]
+    return [Finding("embedder", "ok", f"weights of {verify_packaged_model()} verified")]
 
 
 def print_findings(findings: list[Finding]) -> bool:

@@ -3,6 +3,7 @@
 `dagster.yaml` names the class; nothing else imports this module.
 """
 
+import os
 from typing import Self
 
 from dagster._serdes import ConfigurableClassData
@@ -42,4 +43,6 @@ class PlatformStorage(DagsterPostgresStorage):
             EmbeddedPostgresError: The embedded server can't be started.
         """
         del config_value
+        # A range of partitions is one event each; one by one they take longer than the work.
+        os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "500")
         return cls(postgres_url=storage_url(load_settings()), inst_data=inst_data)

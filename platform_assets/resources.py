@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +59,7 @@ def open_database(settings: Settings) -> Database:
     Raises:
         SchemaBehindError: The schema's version is not this release's (production).
     """
-    from platform_assets.migrations import migrate
+    import platform_assets.migrations.migrate as migrate
 
     url = database_url(settings)
     database = Database(url)
@@ -137,12 +137,16 @@ def resource_definitions(settings: Settings) -> dict[str, Any]:
             client.close()
 
     @dg.resource(description="GitHub (PLATFORM_GITHUB_TOKEN, PLATFORM_GITHUB_URL); none when off.")
-    def github(_: dg.InitResourceContext) -> GithubClient | None:
-        return open_github(settings)
+    @contextmanager
+    def github(_: dg.InitResourceContext) -> Iterator[GithubClient | None]:
+        with open_github(settings) or nullcontext() as client:
+            yield client
 
     @dg.resource(description="Stripe (PLATFORM_STRIPE_API_KEY, PLATFORM_STRIPE_URL); none when off.")
-    def gateway(_: dg.InitResourceContext) -> PaymentGateway | None:
-        return open_gateway(settings)
+    @contextmanager
+    def gateway(_: dg.InitResourceContext) -> Iterator[PaymentGateway | None]:
+        with open_gateway(settings) or nullcontext() as client:
+            yield client
 
     @dg.resource(description="The packaged sentence-transformers model.")
     def embedder(_: dg.InitResourceContext) -> Embedder:

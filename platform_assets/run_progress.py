@@ -39,6 +39,7 @@ class RunProgress(logging.Handler):
         self.failures: dict[str, str] = {}
         self._console = console
         self._started_at: dict[str, float] = {}
+        self._materialized: dict[str, tuple[int, Mapping[str, dg.MetadataValue[Any]]]] = {}
         self._guard = threading.Lock()
         self._progress = Progress(
             SpinnerColumn(),
@@ -48,6 +49,7 @@ class RunProgress(logging.Handler):
             TimeElapsedColumn(),
             console=console,
             transient=True,
+            disable=not console.is_terminal,
         )
         self._task: TaskID | None = None
 
@@ -74,13 +76,12 @@ class RunProgress(logging.Handler):
         """The Dagster logger that feeds this object."""
         handler = self
 
-        @dg.logger(description="Progress on the terminal.")
         def progress(_: dg.InitLoggerContext) -> logging.Logger:
             logger = logging.Logger("platform_assets.progress", level=logging.DEBUG)
             logger.addHandler(handler)
             return logger
 
-        return progress
+        return dg.LoggerDefinition(progress, description="Progress on the terminal.")
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take one log record of a run."""
@@ -100,13 +101,20 @@ class RunProgress(logging.Handler):
         if kind is dg.DagsterEventType.STEP_START:
             self._started_at[step] = time.monotonic()
             self._describe(step)
-        elif kind is dg.DagsterEventType.ASSET_MATERIALIZATION and event.partition is None:
-            self._tell(step, event.materialization.metadata)
+        elif kind is dg.DagsterEventType.ASSET_MATERIALIZATION:
+            # One event for each partition, all with the metadata of the one step.
+            partitions_count, _ = self._materialized.get(step, (0, {}))
+            self._materialized[step] = (
+                partitions_count + (event.partition is not None),
+                event.materialization.metadata,
+            )
         elif kind in {
             dg.DagsterEventType.STEP_SUCCESS,
             dg.DagsterEventType.STEP_FAILURE,
             dg.DagsterEventType.STEP_SKIPPED,
         }:
+            if step in self._materialized:
+                self._tell(step, *self._materialized.pop(step))
             if kind is dg.DagsterEventType.STEP_FAILURE:
                 error = event.step_failure_data.error
                 cause = error.cause if error and error.cause else error
@@ -119,7 +127,7 @@ class RunProgress(logging.Handler):
         if self._task is not None:
             self._progress.update(self._task, description=step)
 
-    def _tell(self, step: str, metadata: Mapping[str, dg.MetadataValue[Any]]) -> None:
+    def _tell(self, step: str, partitions_count: int, metadata: Mapping[str, dg.MetadataValue[Any]]) -> None:
         values = {name: int(metadata[name].value or 0) for name in COUNTS if name in metadata}
         self.rows_written += sum(values.get(name, 0) for name in COUNTS[:3])
         changes = ", ".join(
@@ -128,6 +136,8 @@ class RunProgress(logging.Handler):
         rows = metadata["dagster/row_count"].value if "dagster/row_count" in metadata else None
         elapsed_s = time.monotonic() - self._started_at.get(step, time.monotonic())
         total = "" if rows is None else f"{rows:,} rows, "
+        if partitions_count:
+            total += f"{partitions_count:,} partitions computed, "
         self._console.print(
             f"  ✓ {step} [dim]{total}{changes or 'nothing changed'} ({elapsed_s:.1f} s)[/dim]",
             highlight=False,

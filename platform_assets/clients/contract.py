@@ -5,6 +5,7 @@ The contract's columns are `tables/marketplace.py`; what a row must satisfy beyo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from zoneinfo import available_timezones
@@ -22,9 +23,9 @@ from platform_assets.tables import marketplace
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
-# What a view may have instead of the contract's own type: it reads into the same Python values.
+# What a view may have instead of the contract's own type: every value of it is also one of the contract's type.
 _COMPATIBLE = {
-    "text": ("text", "character varying", "character", "citext", "uuid"),
+    "text": ("text", "character varying", "character", "citext"),
     "bigint": ("bigint", "integer", "smallint"),
     "integer": ("integer", "smallint"),
     "double precision": ("double precision", "real", "numeric"),
@@ -96,22 +97,29 @@ def _column_problems(table: sa.Table, actual: Mapping[str, str]) -> list[str]:
     return problems
 
 
+def _without_modifier(type_name: str) -> str:
+    """`character varying(80)[]` → `character varying[]`, `timestamp(3) with time zone` → the same without precision."""
+    return re.sub(r"\(\d+(,-?\d+)?\)", "", type_name)
+
+
 def read_contract(database: Database, table: sa.Table) -> ContractRead:
     """Read one table of the contract; rows that break it go to the quarantine under the table's full name.
 
     Raises:
-        ContractError: The table or columns are missing or of another type.
+        ContractError: The table or columns are missing or of another type. What is wrong with the other tables is
+            told along, but fails only those who read them.
     """
-    try:
-        frame = database.read(sa.select(table))
-    except sa.exc.ProgrammingError:
-        problems = contract_problems(database)
-        if not problems:
-            raise
+    problems = _problems_by_table(database)
+    if problems[table.name]:
+        listed = [line for lines in problems.values() for line in lines]
         raise ContractError(
             "The database does not meet the marketplace contract:\n"
-            + "\n".join(f"  - {line}" for line in problems)
-        ) from None
+            + "\n".join(f"  - {line}" for line in listed)
+        )
+    # A compatible type reads as the contract's own.
+    frame = database.read(
+        sa.select(*(sa.cast(column, column.type).label(column.name) for column in table.columns))
+    )
     key = [column.name for column in table.primary_key.columns]
     faults = find_bad_rows(table, frame)
     fit = frame.drop(index=frame.index[list(faults)])

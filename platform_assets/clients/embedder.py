@@ -144,6 +144,16 @@ class Embedder:
             return self._model
 
 
+def verify_packaged_model() -> str:
+    """Read the packaged weights and compare their hash; the model's name when they are the expected ones.
+
+    Raises:
+        EmbedderError: The package is missing, or carries other weights.
+    """
+    _verify_weights(packaged_model_folder() / "model.safetensors")
+    return MODEL_NAME
+
+
 def _batches_of_one_length(tokens: Sequence[Sequence[int]]) -> Iterator[list[int]]:
     """Positions grouped by number of tokens, longest first, so that a lack of memory shows at once."""
     by_length: dict[int, list[int]] = {}

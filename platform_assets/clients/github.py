@@ -12,6 +12,7 @@ import datetime as dt
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from functools import partial
 from typing import Self
 
@@ -77,6 +78,21 @@ class GithubClient:
     def budget(self) -> RateBudget:
         """What this client has spent, and what its token has left."""
         return self._transport.budget
+
+    def read_budget(self) -> RateBudget:
+        """Ask what the token has left of its GraphQL points; the question itself is free.
+
+        Raises:
+            ServiceError: GitHub can't be reached or refuses the token.
+        """
+        answer = self._transport.get("/rate_limit", action="read the rate limit")
+        points = answer.body["resources"]["graphql"]
+        return replace(
+            self.budget,
+            limit=points["limit"],
+            remaining=points["remaining"],
+            reset_at=dt.datetime.fromtimestamp(points["reset"], tz=dt.UTC),
+        )
 
     def read_profiles(self, logins: Sequence[str], *, now: dt.datetime) -> Iterator[ProfileResult]:
         """Read accounts; each distinct login yields one result, in the order in which they are done.

@@ -100,6 +100,14 @@ class PaymentGateway:
                 return
             parameters = {**parameters, "starting_after": page.data[-1].id}
 
+    def verify_key(self) -> None:
+        """Read a single charge, to see that the gateway answers and that the key may read.
+
+        Raises:
+            ServiceError: It can't be reached, or refuses the key.
+        """
+        self._repeated(partial(self._lister("charge").list, {"limit": 1}), action="read one charge")
+
     def _repeated(self, call: Callable[[], T], *, action: str) -> T:
         """The call's outcome; one that is refused as one too many is repeated with growing waits."""
 

@@ -1,5 +1,7 @@
 """The matching assets: thin Dagster functions that read, call pure functions, write, and say what changed."""
 
+from typing import Any
+
 import dagster as dg
 import pandas as pd
 import sqlalchemy as sa
@@ -7,8 +9,8 @@ import sqlalchemy as sa
 from platform_assets.clients.contract import ContractRead, read_contract
 from platform_assets.clients.database import Database
 from platform_assets.matching import features, filters, top_k
-from platform_assets.profiles.vocabulary import normalize_alias
 from platform_assets.resources import Clock
+from platform_assets.spelling import normalize_alias
 from platform_assets.table_assets import read_table, table_asset, written
 from platform_assets.tables import marketplace
 from platform_assets.tables import platform as tables
@@ -76,7 +78,10 @@ def match_candidates(
         blocks=read_contract(database, marketplace.blocks).rows,
         as_of=clock.as_of,
     )
-    rows_of = {row["project_id"]: row for row in open_projects.to_dict("records")}
+    rows_of: dict[str, dict[str, Any]] = {
+        row["project_id"]: {str(column): value for column, value in row.items()}
+        for row in open_projects.to_dict("records")
+    }
     frame = top_k.rank_candidates(
         features.project_features(
             projects=open_projects,

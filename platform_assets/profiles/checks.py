@@ -1,5 +1,7 @@
 """What is measured on the profile assets; bounds are in `thresholds.py`."""
 
+from functools import partial
+
 import sqlalchemy as sa
 
 from platform_assets import thresholds
@@ -86,7 +88,7 @@ def _embedding_coverage(database: Database, _: Clock) -> Measurement:
     return share(int(counts["covered"]), int(counts["total"]), of_none=1.0)
 
 
-def _norm_deviation(table: sa.Table, database: Database) -> Measurement:
+def _norm_deviation(table: sa.Table, database: Database, _: Clock) -> Measurement:
     """Largest distance of a vector's length from 1."""
     norm = sa.func.sqrt(-table.c.vector.op("<#>", return_type=sa.Double)(table.c.vector))
     rows = database.read(
@@ -111,7 +113,7 @@ def _vector_coverage(database: Database, _: Clock) -> Measurement:
     return share(int(counts["covered"]), int(counts["total"]), of_none=1.0)
 
 
-def _project_coverage(table: sa.Table, database: Database) -> Measurement:
+def _project_coverage(table: sa.Table, database: Database, _: Clock) -> Measurement:
     """Share of open projects that have a row in the table."""
     projects = marketplace.projects
     covered = sa.exists().where(table.c.project_id == projects.c.project_id)
@@ -177,7 +179,7 @@ CHECKS = [
             name="unit_length",
             threshold=thresholds.EMBEDDING_NORM_DEVIATION,
             description="Largest distance of a vector's length from 1.",
-            measure=lambda database, _, table=table: _norm_deviation(table, database),
+            measure=partial(_norm_deviation, table),
         )
         for table in (tables.skill_embeddings, tables.developer_vectors, tables.project_vectors)
     ),
@@ -193,13 +195,13 @@ CHECKS = [
         name="coverage",
         threshold=thresholds.REQUIREMENT_COVERAGE_RATIO,
         description="Share of open projects with at least one requirement.",
-        measure=lambda database, _: _project_coverage(tables.project_requirements, database),
+        measure=partial(_project_coverage, tables.project_requirements),
     ),
     table_check(
         asset="project_vectors",
         name="coverage",
         threshold=thresholds.VECTOR_COVERAGE_RATIO,
         description="Share of open projects that have a vector.",
-        measure=lambda database, _: _project_coverage(tables.project_vectors, database),
+        measure=partial(_project_coverage, tables.project_vectors),
     ),
 ]

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from platform_assets.profiles.lexicon import Lexicon
 from platform_assets.profiles.mentions import Mention, find_mentions
-from platform_assets.profiles.vocabulary import Vocabulary, normalize_alias
+from platform_assets.profiles.vocabulary import Vocabulary
+from platform_assets.spelling import normalize_alias
 
 Floats = npt.NDArray[np.float32]
 

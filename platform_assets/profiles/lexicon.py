@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from platform_assets.profiles.vocabulary import split_words
+from platform_assets.spelling import split_words
 
 Floats = npt.NDArray[np.float32]
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from platform_assets.profiles.vocabulary import Vocabulary, Word, split_words
+from platform_assets.profiles.vocabulary import Vocabulary
+from platform_assets.spelling import Word, split_words
 
 CONTEXT_WORDS = 8
 """How near, in words, something technical must stand to an ambiguous spelling."""

@@ -15,7 +15,8 @@ import pandas as pd
 
 from platform_assets.profiles.confidence import confidence
 from platform_assets.profiles.mentions import find_mentions
-from platform_assets.profiles.vocabulary import Vocabulary, normalize_alias, skill_slug
+from platform_assets.profiles.vocabulary import Vocabulary, skill_slug
+from platform_assets.spelling import normalize_alias
 
 Floats = npt.NDArray[np.float64]
 
