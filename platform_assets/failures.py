@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import psycopg
 from sqlalchemy.exc import DBAPIError
 
 from platform_assets.errors import PlatformError
+
+_FOLDER_ERRORS = (PermissionError, NotADirectoryError, FileExistsError)
+
+_READ_ONLY_SQLSTATE = "25006"
+_UNREACHABLE_SQLSTATES = (
+    "08",  # connection exceptions
+    "28",  # the role or its password is refused
+    "3D",  # no such database
+    "53",  # too many connections, disk full
+    "57P",  # the server stops, starts or has crashed
+)
 
 
 def explain(error: BaseException) -> str | None:
@@ -16,23 +28,38 @@ def explain(error: BaseException) -> str | None:
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
         seen.add(id(current))
-        if isinstance(current, PlatformError):
-            return str(current)
-        if isinstance(current, DBAPIError):
-            return _explain_database(current)
-        current = current.__cause__ or current.__context__
-    if isinstance(error, PermissionError):
+        message = _explain_one(current)
+        if message is not None:
+            return message
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return None
+
+
+def _explain_one(error: BaseException) -> str | None:
+    if isinstance(error, PlatformError):
+        return str(error)
+    if isinstance(error, DBAPIError):
+        # `orig` is the server's own message; SQLAlchemy's adds the statement, whose parameters may be private.
+        return _explain_database(error.orig, is_lost=error.connection_invalidated)
+    if isinstance(error, psycopg.Error):
+        return _explain_database(error, is_lost=False)
+    if isinstance(error, _FOLDER_ERRORS) and error.filename is not None:
         return (
-            f"{error.filename} can't be read or written by this user. Change its owner, or set PLATFORM_HOME."
+            f"{error.filename} can't be read or written by this user: {error.strerror}. Change its owner or move "
+            "it away, or set PLATFORM_HOME to another folder."
         )
     return None
 
 
-def _explain_database(error: DBAPIError) -> str:
-    # `orig` is the server's own message; SQLAlchemy's adds the statement, whose parameters may be private.
-    message = str(error.orig).strip()
-    if "read-only" in message:
+def _explain_database(error: BaseException | None, *, is_lost: bool) -> str:
+    message = " ".join(str(error).split()).rstrip("?.")
+    # psycopg and psycopg2, which Dagster's storage uses, name it differently; without a session there is none.
+    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    if state == _READ_ONLY_SQLSTATE:
         return f"The database refuses to be written: {message}. Give the platform a role that may write its schemas."
-    if error.connection_invalidated or "connection" in message:
+    is_unreachable = (
+        state.startswith(_UNREACHABLE_SQLSTATES) if state else type(error).__name__ == "OperationalError"
+    )
+    if is_lost or is_unreachable:
         return f"The database can't be reached: {message}. `platform-assets doctor` says more; a rerun helps once it is back."
-    return f"The database refused a statement: {message}"
+    return f"The database refused a statement: {message}."

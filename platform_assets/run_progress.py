@@ -87,10 +87,10 @@ class RunProgress(logging.Handler):
         """Take one log record of a run."""
         event: dg.DagsterEvent | None = getattr(record, "dagster_meta", {}).get("dagster_event")
         if event is None:
-            if record.levelno >= logging.WARNING:
-                self._console.print(
-                    f"  ! {getattr(record, 'dagster_meta', {}).get('orig_message', record.getMessage())}"
-                )
+            message = getattr(record, "dagster_meta", {}).get("orig_message", record.getMessage())
+            # What a failure keeps from running is told once, by the report.
+            if record.levelno >= logging.WARNING and not message.startswith("Dependencies for step"):
+                self._console.print(f"  ! {message}")
             return
         with self._guard:
             self._take(event)

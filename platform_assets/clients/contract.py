@@ -5,9 +5,9 @@ The contract's columns are `tables/marketplace.py`; what a row must satisfy beyo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from zoneinfo import available_timezones
 
 import pandas as pd
@@ -97,9 +97,12 @@ def _column_problems(table: sa.Table, actual: Mapping[str, str]) -> list[str]:
     return problems
 
 
-def _without_modifier(type_name: str) -> str:
-    """`character varying(80)[]` → `character varying[]`, `timestamp(3) with time zone` → the same without precision."""
-    return re.sub(r"\(\d+(,-?\d+)?\)", "", type_name)
+def _as_contracted(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """The column in the contract's own type; a time that Python can't hold, such as `infinity`, is not known."""
+    value = sa.cast(column, column.type)
+    if not isinstance(column.type, sa.Date | sa.DateTime):
+        return value
+    return sa.case((value.between(sa.text("'0001-01-02'"), sa.text("'9999-12-30'")), value))
 
 
 def read_contract(database: Database, table: sa.Table) -> ContractRead:
@@ -109,17 +112,12 @@ def read_contract(database: Database, table: sa.Table) -> ContractRead:
         ContractError: The table or columns are missing or of another type. What is wrong with the other tables is
             told along, but fails only those who read them.
     """
-    problems = _problems_by_table(database)
-    if problems[table.name]:
-        listed = [line for lines in problems.values() for line in lines]
+    if contract_problems(database, table):
         raise ContractError(
             "The database does not meet the marketplace contract:\n"
-            + "\n".join(f"  - {line}" for line in listed)
+            + "\n".join(f"  - {line}" for line in contract_problems(database))
         )
-    # A compatible type reads as the contract's own.
-    frame = database.read(
-        sa.select(*(sa.cast(column, column.type).label(column.name) for column in table.columns))
-    )
+    frame = database.read(sa.select(*(_as_contracted(column).label(column.name) for column in table.columns)))
     key = [column.name for column in table.primary_key.columns]
     faults = find_bad_rows(table, frame)
     fit = frame.drop(index=frame.index[list(faults)])

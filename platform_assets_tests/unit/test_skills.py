@@ -104,7 +104,7 @@ def test_claims_have_low_priors_and_nothing_declared_is_lost() -> None:
     assert rows.loc["basket-weaving", "confidence"] == pytest.approx(DECLARED_PRIOR)
     assert rows.loc["kubernetes", "confidence"] == pytest.approx(BIO_PRIOR)
     assert rows.loc["kubernetes", "last_used_on"] is None
-    assert set(rows.index) == {"react", "basket-weaving", "kubernetes", "python"}
+    assert set(rows.index) == {"react", "basket-weaving", "kubernetes"}
 
 
 def test_a_claim_adds_nothing_to_commits() -> None:
