@@ -201,7 +201,10 @@ def _print_failure(check: CheckState, console: Console) -> None:
 
 def _print(text: Text, console: Console) -> None:
     # A pipe gets whole lines, as it gets a whole table.
-    console.print(_encodable(text, console), soft_wrap=not console.is_terminal, overflow="fold")
+    if console.is_terminal:
+        console.print(_encodable(text, console), soft_wrap=False, overflow="fold")
+    else:
+        console.print(_encodable(text, console), soft_wrap=True)
 
 
 SPELLED = str.maketrans(

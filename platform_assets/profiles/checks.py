@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import math
+
 import sqlalchemy as sa
 
 from platform_assets import thresholds
@@ -13,20 +15,32 @@ from platform_assets.tables import platform as tables
 
 
 def _profile_age(database: Database, clock: Clock) -> Measurement:
-    """95th percentile of hours since a linked developer's profile was read; one never read counts as endless."""
-    table = tables.developer_profiles
+    """95th percentile of hours since a linked developer's profile was read; unknown if too many never were."""
+    developers, profiles = marketplace.developers, tables.developer_profiles
+    # From the marketplace's side: an account that was never even asked for has no profile yet.
     rows = database.read(
-        sa.select(table.c.developer_id, table.c.fetched_at).where(
-            table.c.github_login.is_not(None), table.c.state != "not_found"
+        sa.select(developers.c.developer_id, profiles.c.fetched_at)
+        .outerjoin_from(developers, profiles, profiles.c.developer_id == developers.c.developer_id)
+        .where(
+            sa.func.trim(developers.c.github_login) != "",
+            profiles.c.state.is_distinct_from("not_found"),
+            ~_is_set_aside(developers),
         )
     )
     if rows.empty:
         return Measurement(0.0, {"linked_developers": 0})
     ages = (clock.read() - rows["fetched_at"]).dt.total_seconds() / 3600
-    never_count = int(ages.isna().sum())
+    oldest = float(ages.fillna(float("inf")).quantile(0.95, interpolation="higher"))
     return Measurement(
-        float(ages.fillna(float("inf")).quantile(0.95, interpolation="higher")),
-        {"linked_developers": len(rows), "never_read": never_count, "median_hours": float(ages.median())},
+        oldest if math.isfinite(oldest) else None,
+        {"linked_developers": len(rows), "never_read": int(ages.isna().sum())},
+    )
+
+
+def _is_set_aside(source: sa.Table) -> sa.ColumnElement[bool]:
+    aside = monitoring.quarantined_rows
+    return sa.exists().where(
+        aside.c.source == source.fullname, aside.c.row_key == next(iter(source.primary_key.columns))
     )
 
 
@@ -57,13 +71,9 @@ def _skill_coverage(database: Database, _: Clock) -> Measurement:
         ),
     )
     has_skill = sa.exists().where(tables.skill_profiles.c.developer_id == developers.c.developer_id)
-    set_aside = sa.exists().where(
-        monitoring.quarantined_rows.c.source == developers.fullname,
-        monitoring.quarantined_rows.c.row_key == developers.c.developer_id,
-    )
     counts = database.read(
         sa.select(sa.func.count().label("total"), sa.func.count().filter(has_skill).label("covered")).where(
-            developers.c.is_active, has_evidence, ~set_aside
+            developers.c.is_active, has_evidence, ~_is_set_aside(developers)
         )
     ).iloc[0]
     return share(int(counts["covered"]), int(counts["total"]), of_none=1.0)

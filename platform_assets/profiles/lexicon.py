@@ -18,7 +18,7 @@ _SUFFIXES = ("ing", "ed", "ment", "tion", "er")
 
 
 def stem(word: str) -> str:
-    """A word without its plural and one common suffix, so that `managing` meets `management` and `manager`.
+    """A word without its plural and one common suffix, so that `programmers` meets `programming`.
 
     Much lighter than Porter's stemmer: names of skills are short, and what it misses the embeddings find.
     """

@@ -15,7 +15,7 @@ import pandas as pd
 
 from platform_assets.profiles.confidence import confidence
 from platform_assets.profiles.mentions import find_mentions
-from platform_assets.profiles.vocabulary import Vocabulary, skill_slug
+from platform_assets.profiles.vocabulary import PACKAGED, Vocabulary, skill_slug
 from platform_assets.spelling import normalize_alias
 
 Floats = npt.NDArray[np.float64]
@@ -206,8 +206,10 @@ def _topic_skill(topic: str, vocabulary: Vocabulary) -> str | None:
     skill_id = vocabulary.resolve(topic)
     if skill_id is None:
         return None
-    is_everyday = normalize_alias(topic) in vocabulary.ambiguous
-    return None if is_everyday and vocabulary.by_id[skill_id].kind not in _TOPIC_KINDS else skill_id
+    skill = vocabulary.by_id[skill_id]
+    if skill.source != PACKAGED or skill.kind in _TOPIC_KINDS:
+        return skill_id
+    return None if normalize_alias(topic) in skill.ambiguous else skill_id
 
 
 def _ids(names: pd.Series[str], vocabulary: Vocabulary) -> pd.Series[str]:

@@ -104,8 +104,8 @@ class Vocabulary:
 def vocabulary_from_frames(skills: pd.DataFrame, aliases: pd.DataFrame) -> Vocabulary:
     """The vocabulary from rows of `platform.skills` and `platform.skill_aliases`.
 
-    Which spellings are ambiguous is taken from the packaged list; a spelling of one or two characters from
-    elsewhere is ambiguous too.
+    Which spellings are ambiguous is taken from the packaged list; of those from elsewhere every single word is, since
+    a declared "leadership" or a topic "website" may be any word of a text.
     """
     everyday = packaged_vocabulary().ambiguous
     known = packaged_vocabulary().by_alias
@@ -118,7 +118,7 @@ def vocabulary_from_frames(skills: pd.DataFrame, aliases: pd.DataFrame) -> Vocab
                 name=name,
                 kind=kind,
                 aliases=(own := spellings.get(skill_id, frozenset())),
-                ambiguous=frozenset(a for a in own if a in everyday or (len(a) <= 2 and a not in known)),
+                ambiguous=frozenset(a for a in own if a in everyday or (a not in known and " " not in a)),
                 source=source,
             )
             for skill_id, name, kind, source in rows

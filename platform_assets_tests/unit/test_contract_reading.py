@@ -93,7 +93,9 @@ def test_a_broken_table_fails_only_those_who_read_it(database):
 
 def test_a_type_that_only_looks_alike_is_told_before_every_row_is_set_aside(database):
     # Text keys are joined with the platform's own; Postgres knows no equality of uuid and text.
-    execute(database, "ALTER TABLE marketplace.clients ALTER COLUMN client_id TYPE uuid USING gen_random_uuid()")
+    execute(
+        database, "ALTER TABLE marketplace.clients ALTER COLUMN client_id TYPE uuid USING gen_random_uuid()"
+    )
 
     with pytest.raises(ContractError, match=r"clients\.client_id is uuid, but the contract says text"):
         read_contract(database, marketplace.clients)
@@ -140,7 +142,9 @@ BAD_DEVELOPERS = {
 def test_a_developer_who_breaks_the_contract_is_set_aside_with_the_reason_and_comes_back(database, change):
     # The one whose row has everything, so that the change is all that is wrong.
     developer_id = database.read(
-        sa.text("SELECT min(developer_id) AS id FROM marketplace.developers WHERE hourly_rate_minor IS NOT NULL")
+        sa.text(
+            "SELECT min(developer_id) AS id FROM marketplace.developers WHERE hourly_rate_minor IS NOT NULL"
+        )
     )["id"].iloc[0]
     good = read_contract(database, marketplace.developers)
     execute(database, "CREATE TABLE public.kept AS TABLE marketplace.developers")

@@ -17,10 +17,11 @@ from platform_assets.profiles.skills import (
     skill_histories,
     skill_profiles,
 )
-from platform_assets.profiles.vocabulary import packaged_vocabulary
+from platform_assets.profiles.vocabulary import new_skills, packaged_vocabulary, vocabulary_from_frames
 
 AS_OF = dt.date(2026, 11, 1)
 VOCABULARY = packaged_vocabulary()
+PACKAGED_FRAMES = VOCABULARY.frames()
 
 
 def _developers(*rows: dict[str, Any]) -> pd.DataFrame:
@@ -87,6 +88,14 @@ def test_a_topic_counts_for_part_of_the_commits() -> None:
     rows = _profiles(_repositories({"topics": ["django", "no-such-topic", "core"]}))
     assert rows.loc["django", "commits_count"] == pytest.approx(40 * TOPIC_PART)
     assert set(rows.index) == {"python", "django"}
+
+
+def test_a_topic_that_became_a_skill_counts() -> None:
+    skills, aliases = PACKAGED_FRAMES
+    new, spelled = new_skills(["website"], VOCABULARY, source="github")
+    grown = vocabulary_from_frames(pd.concat([skills, new]), pd.concat([aliases, spelled]))
+    rows = skill_profiles(_repositories({"topics": ["website"]}), _developers({}), None, grown, as_of=AS_OF)
+    assert set(rows["skill_id"]) == {"python", "website"}
 
 
 def test_a_language_that_came_with_the_repository_is_no_evidence() -> None:

@@ -166,6 +166,13 @@ def test_names_that_nobody_knows_become_skills() -> None:
     ]
 
 
+def test_a_single_word_from_elsewhere_may_be_any_word() -> None:
+    known_skills, known_aliases = PACKAGED.frames()
+    skills, aliases = new_skills(["Leadership", "Basket Weaving"], PACKAGED, source="declared")
+    grown = vocabulary_from_frames(pd.concat([known_skills, skills]), pd.concat([known_aliases, aliases]))
+    assert grown.ambiguous - PACKAGED.ambiguous == {"leadership"}
+
+
 def test_another_spelling_of_a_known_id_is_no_new_skill() -> None:
     known = Vocabulary((Skill("node-js", "Node.js", "framework", frozenset({"node.js"})),))
     skills, aliases = new_skills(["node js"], known, source="github")
