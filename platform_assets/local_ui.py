@@ -60,9 +60,13 @@ def write_activation(settings: Settings) -> Path:
     settings.home.mkdir(parents=True, exist_ok=True)
     path = settings.home / "env"
     activate = Path(sys.executable).parent / "activate"
-    path.write_text(
-        f"export DAGSTER_HOME={shlex.quote(str(home))}\n. {shlex.quote(str(activate))}\n", encoding="utf-8"
+    lines = (
+        f"export DAGSTER_HOME={shlex.quote(str(home))}",
+        # `dagster asset …` reads neither workspace.yaml nor pyproject.toml.
+        f"export DAGSTER_MODULE_NAME={CODE_LOCATION}",
+        f". {shlex.quote(str(activate))}",
     )
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 

@@ -161,6 +161,11 @@ def test_a_concept_that_is_meant_is_found_with_its_words(index: SkillIndex) -> N
     assert 0 < by_skill["data-visualization"].weight <= 0.5
 
 
+def test_a_line_of_one_word_is_read_too(index: SkillIndex) -> None:
+    (found,) = extract_requirements(["- visualization\n- budgets"], VOCABULARY, index, EMBEDDER)
+    assert [requirement.skill_id for requirement in found] == ["data-visualization"]
+
+
 def test_what_resembles_a_product_is_not_that_product(index: SkillIndex) -> None:
     (found,) = extract_requirements(["We want it fast, safe and automatic."], VOCABULARY, index, EMBEDDER)
     assert found == []
