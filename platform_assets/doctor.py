@@ -96,12 +96,9 @@ def _database(settings: Settings) -> list[Finding]:
 
 
 def _dagster_storage(settings: Settings) -> list[Finding]:
-    from platform_assets.instance import storage_url
+    from platform_assets.instance import require_storage
 
-    engine = sa.create_engine(storage_url(settings), connect_args={"connect_timeout": 10})
-    with engine.connect() as connection:
-        connection.execute(sa.text("SELECT 1"))
-    engine.dispose()
+    require_storage(settings)
     return [Finding("dagster storage", "ok", "answers")]
 
 

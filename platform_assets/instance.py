@@ -1,11 +1,12 @@
 """Dagster's own storage: Postgres in both modes, found through the settings.
 
-`dagster.yaml` names the class; nothing else imports this module.
+`dagster.yaml` names the class.
 """
 
 import os
 from typing import Self
 
+import sqlalchemy as sa
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 from sqlalchemy.engine import make_url
@@ -24,6 +25,23 @@ def storage_url(settings: Settings) -> str:
         return ensure_postgres(settings.home).psycopg2_url("dagster")
     url = make_url(settings.dagster_database_url.get_secret_value())
     return url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+
+
+def require_storage(settings: Settings) -> None:
+    """Connect to Dagster's storage once.
+
+    Dagster itself would repeat a failing connection for a quarter of a minute, with a traceback each time.
+
+    Raises:
+        sqlalchemy.exc.OperationalError: It can't be reached.
+    """
+    engine = sa.create_engine(
+        storage_url(settings), hide_parameters=True, connect_args={"connect_timeout": 10}
+    )
+    try:
+        engine.connect().close()
+    finally:
+        engine.dispose()
 
 
 class PlatformStorage(DagsterPostgresStorage):

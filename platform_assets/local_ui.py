@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextlib
 import json
 import os
 import shlex
@@ -49,7 +50,8 @@ def prepare_dagster_home(settings: Settings) -> Path:
             )
         home.mkdir(parents=True, exist_ok=True)
         config.unlink(missing_ok=True)  # a link whose target has moved
-        config.symlink_to(source)
+        with contextlib.suppress(FileExistsError):  # another process was as fast
+            config.symlink_to(source)
     os.environ["DAGSTER_HOME"] = str(home)
     return home
 

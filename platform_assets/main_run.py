@@ -51,6 +51,19 @@ def exclusive_run(home: Path) -> Iterator[None]:
         ) from None
 
 
+@contextmanager
+def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """The Dagster instance of the settings; an unreachable storage is told at once."""
+    prepare_dagster_home(settings)
+    import dagster as dg
+
+    from platform_assets.instance import require_storage
+
+    require_storage(settings)
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
 def run_platform(settings: Settings, *, data: Path | None) -> int:
     """Load the marketplace (sandbox), refresh everything once, report.
 
@@ -107,9 +120,6 @@ def _prepare(settings: Settings, data: Path | None, progress: RunProgress) -> No
 
 
 def _run_jobs(settings: Settings, progress: RunProgress, console: Console) -> None:
-    prepare_dagster_home(settings)
-    import dagster as dg
-
     from platform_assets.definitions import build_definitions
     from platform_assets.payments.assets import analytics_run_tags
     from platform_assets.resources import Clock, open_database
@@ -117,7 +127,7 @@ def _run_jobs(settings: Settings, progress: RunProgress, console: Console) -> No
 
     definitions = build_definitions(settings, loggers={PROGRESS_LOGGER: progress.logger_definition()})
     started_at = time.monotonic()
-    with dg.DagsterInstance.get() as instance:
+    with open_instance(settings) as instance:
         _run_job(definitions, MAIN_JOB, instance, progress, tags={})
         database = open_database(settings)
         try:
@@ -129,7 +139,9 @@ def _run_jobs(settings: Settings, progress: RunProgress, console: Console) -> No
         _run_job(definitions, job, instance, progress, tags=tags or {})
     elapsed_s = time.monotonic() - started_at
     console.print(
-        f"  Refreshed in {elapsed_s:.1f} s; derived rows written: {progress.rows_written:,}", highlight=False
+        f"  Refreshed in {elapsed_s:.1f} s; derived rows written: {progress.rows_written:,}; "
+        f"texts embedded: {progress.texts_embedded:,}",
+        highlight=False,
     )
     for step, message in progress.failures.items():
         console.print(f"[red]{step} failed:[/red] {message}", highlight=False)
@@ -173,15 +185,12 @@ def report_checks(
     Returns:
         Exit status: 1 when a check of severity ERROR has failed.
     """
-    prepare_dagster_home(settings)
-    import dagster as dg
-
     from platform_assets.definitions import build_definitions
     from platform_assets.monitoring import check_report, check_states
 
     console = console or Console()
     now = dt.datetime.now(dt.UTC)
-    with dg.DagsterInstance.get() as instance:
+    with open_instance(settings) as instance:
         states = check_states.read_check_states(
             build_definitions(settings), instance, group=group, failed_only=failed_only
         )

@@ -63,13 +63,17 @@ def open_database(settings: Settings) -> Database:
 
     url = database_url(settings)
     database = Database(url)
-    if not settings.is_sandbox:
-        migrate.require_current(database)
-        return database
-    from platform_assets.sandbox.demo import ensure_marketplace
+    try:
+        if settings.is_sandbox:
+            from platform_assets.sandbox.demo import ensure_marketplace
 
-    migrate.upgrade(url)
-    ensure_marketplace(settings, database)
+            migrate.upgrade(url)
+            ensure_marketplace(settings, database)
+        else:
+            migrate.require_current(database)
+    except BaseException:
+        database.close()
+        raise
     return database
 
 

@@ -30,12 +30,14 @@ class RunProgress(logging.Handler):
 
     Attributes:
         rows_written: Derived rows inserted, updated or deleted by all assets so far.
+        texts_embedded: Texts that the embedder had to compute so far.
         failures: Error message by step, of the steps that failed.
     """
 
     def __init__(self, console: Console) -> None:
         super().__init__(level=logging.DEBUG)
         self.rows_written = 0
+        self.texts_embedded = 0
         self.failures: dict[str, str] = {}
         self._console = console
         self._started_at: dict[str, float] = {}
@@ -130,6 +132,8 @@ class RunProgress(logging.Handler):
     def _tell(self, step: str, partitions_count: int, metadata: Mapping[str, dg.MetadataValue[Any]]) -> None:
         values = {name: int(metadata[name].value or 0) for name in COUNTS if name in metadata}
         self.rows_written += sum(values.get(name, 0) for name in COUNTS[:3])
+        if "texts_computed" in metadata:
+            self.texts_embedded += int(metadata["texts_computed"].value or 0)
         changes = ", ".join(
             f"{count:,} {name.removeprefix('rows_')}" for name, count in values.items() if count
         )

@@ -74,6 +74,8 @@ class Embedder:
     """
 
     model_name = MODEL_NAME
+    texts_computed_count = 0
+    """Distinct texts that `encode` has computed so far, over all calls."""
 
     def __init__(self, folder: Path | None = None, *, precision: Precision = "auto") -> None:
         self._folder = folder
@@ -110,6 +112,7 @@ class Embedder:
                 done += len(batch)
                 if progress is not None:
                     progress(done, len(distinct))
+        self.texts_computed_count += len(distinct)
         if not np.isfinite(vectors).all():
             raise EmbedderError(f"{self.model_name} returned a vector that is not finite")
         return vectors[positions] if len(distinct) < len(positions) else vectors

@@ -268,6 +268,7 @@ def project_requirements(
     )
     known = read_table(database, tables.requirement_extractions)
     changed = requirements.changed_inputs(texts, known)
+    computed_before = embedder.texts_computed_count
     found = requirements.extract_projects(
         changed, vocabulary, _skill_vectors(database, embedder.model_name), embedder
     )
@@ -281,7 +282,12 @@ def project_requirements(
         )
         database.upsert(tables.requirement_extractions, found.extractions, connection=connection)
     return written(
-        database, tables.project_requirements, counts, projects_open=len(texts), projects_read=len(read_again)
+        database,
+        tables.project_requirements,
+        counts,
+        projects_open=len(texts),
+        projects_read=len(read_again),
+        texts_computed=embedder.texts_computed_count - computed_before,
     )
 
 

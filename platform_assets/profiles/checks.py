@@ -1,8 +1,7 @@
 """What is measured on the profile assets; bounds are in `thresholds.py`."""
 
-from functools import partial
-
 import math
+from functools import partial
 
 import sqlalchemy as sa
 

@@ -1,0 +1,223 @@
+"""The payment assets, materialized with their checks over a real Postgres and the local Stripe API."""
+
+import datetime as dt
+import json
+
+import dagster as dg
+import pytest
+from sandbox_server import change_behaviour
+from scripted_http import Reply, pass_on, serve
+from small_world import AS_OF, NOW, WORLD, derived_rows, gateway_client, plain_rows, rows_of
+
+from platform_assets.payments.assets import analytics_run_tags, find_days_to_compute
+from platform_assets.payments.gateway_objects import OBJECT_TYPES
+from platform_assets.tables import platform as tables
+
+ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
+OBJECTS = {item["id"] for item in WORLD.stripe_objects if item["object"] in OBJECT_TYPES}
+DAY = dt.timedelta(days=1)
+
+
+def cursors(platform):
+    return plain_rows(rows_of(platform.database, tables.gateway_cursors))
+
+
+def analytics(platform):
+    return plain_rows(rows_of(platform.database, tables.payment_analytics))
+
+
+def read_gateway(platform, **options):
+    return platform.run("gateway_transactions", with_checks=False, **options)
+
+
+def test_every_object_of_the_gateway_has_a_row_and_a_second_run_writes_nothing(fresh):
+    first = fresh.run("gateway_transactions")
+    rows = derived_rows(fresh.database)["gateway_transactions"]
+    again = fresh.run("gateway_transactions", now=NOW + DAY)
+
+    assert {row[0] for row in rows} == OBJECTS
+    assert first.rows_written("gateway_transactions") == len(OBJECTS)
+    assert again.rows_written("gateway_transactions") == 0
+    assert derived_rows(fresh.database)["gateway_transactions"] == rows
+    assert {row[1] for row in cursors(fresh)} == {NOW + DAY}
+    # The one that is planted.
+    assert first.broken_checks(WARN) == {("gateway_transactions", "captured_amounts_agree")}
+    assert not first.broken_checks(ERROR)
+
+
+@pytest.mark.parametrize(
+    ("broken_path", "how"),
+    [("/v1/payment_intents", "cut"), ("/v1/refunds", "error"), ("/v1/balance_transactions", "cut")],
+)
+def test_a_gateway_that_breaks_off_writes_nothing_and_the_next_run_repairs(
+    fresh, endpoints, broken_path, how
+):
+    def answer(call):
+        reply = pass_on(call, endpoints.stripe_url)
+        if not call.path.startswith(broken_path):
+            return reply
+        if how == "error":
+            return Reply(500, {"error": {"type": "api_error", "message": "oops"}})
+        return Reply(reply.status, reply.content()[:-20], reply.headers, cut=True)
+
+    with serve(answer) as url:
+        outcome = read_gateway(fresh, gateway=gateway_client(url))
+
+    assert outcome.failed_steps() == {"gateway_transactions"}
+    assert "Stripe: could not list objects of type" in outcome.failure("gateway_transactions")
+    assert not derived_rows(fresh.database)["gateway_transactions"]
+    assert not cursors(fresh)
+    assert read_gateway(fresh).is_success
+    assert {row[0] for row in derived_rows(fresh.database)["gateway_transactions"]} == OBJECTS
+
+
+def test_an_outage_after_a_good_read_moves_no_cursor_and_loses_no_row(settled, endpoints):
+    before, cursors_before = derived_rows(settled.database), cursors(settled)
+    change_behaviour(endpoints, stripe={"error_rate": 1.0})
+
+    outcome = read_gateway(settled, now=NOW + DAY)
+
+    assert not outcome.is_success
+    assert derived_rows(settled.database) == before
+    assert cursors(settled) == cursors_before
+
+
+def test_without_a_gateway_nothing_is_read_and_what_is_known_stays(settled):
+    before, cursors_before = derived_rows(settled.database), cursors(settled)
+
+    outcome = settled.run("gateway_transactions", gateway=None)
+
+    assert outcome.is_success
+    assert outcome.metadata("gateway_transactions")["objects_read"] == 0
+    assert (derived_rows(settled.database), cursors(settled)) == (before, cursors_before)
+
+
+def test_a_bad_object_is_set_aside_counted_and_leaves_when_it_is_read_again_good(fresh, endpoints):
+    [victim] = [item["id"] for item in WORLD.stripe_objects if item["object"] == "charge"][:1]
+
+    def answer(call):
+        reply = pass_on(call, endpoints.stripe_url)
+        if not call.path.startswith("/v1/charges"):
+            return reply
+        body = json.loads(reply.content())
+        for item in body["data"]:
+            if item["id"] == victim:
+                item["currency"] = "xbc"
+        return Reply(reply.status, body, reply.headers)
+
+    with serve(answer) as url:
+        outcome = fresh.run("gateway_transactions", gateway=gateway_client(url))
+
+    assert outcome.is_success
+    assert {row[0] for row in derived_rows(fresh.database)["gateway_transactions"]} == OBJECTS - {victim}
+    assert ("gateway_transactions", "quarantined_objects") in outcome.broken_checks(WARN)
+    assert fresh.values("SELECT row_key FROM monitoring.quarantined_rows") == [victim]
+    # It is older than what a run reads again by itself.
+    fresh.execute("DELETE FROM platform.gateway_cursors")
+    read_gateway(fresh)
+    assert {row[0] for row in derived_rows(fresh.database)["gateway_transactions"]} == OBJECTS
+    assert not fresh.values("SELECT row_key FROM monitoring.quarantined_rows")
+
+
+def test_a_payment_that_the_gateway_never_captured_turns_the_check_red(settled):
+    [payment] = settled.values("SELECT min(payment_id) FROM marketplace.payments WHERE status = 'paid'")
+    settled.execute(
+        "UPDATE marketplace.payments SET payment_intent_id = 'pi_unknown' WHERE payment_id = :p", p=payment
+    )
+
+    outcome = settled.run_checks("gateway_transactions")
+
+    check = outcome.checks()["gateway_transactions", "captured_payments_exist"]
+    assert not check.passed
+    assert check.metadata["payments"].value == [payment]
+
+
+def test_one_run_computes_every_day_and_another_finds_none(settled):
+    outcome = settled.run_analytics()
+
+    days = settled.values("SELECT DISTINCT day::text FROM platform.payment_analytics ORDER BY 1")
+    assert outcome.is_success
+    assert not outcome.broken_checks(ERROR)
+    assert len(days) > 1
+    computed = settled.instance.get_materialized_partitions(dg.AssetKey("payment_analytics"))
+    first, last = min(computed), max(computed)
+    assert (first, last) == (days[0], "2026-10-31")
+    assert len(computed) == (AS_OF - dt.date.fromisoformat(first)).days
+    assert settled.run_analytics() is None
+
+
+def test_computing_the_same_days_again_writes_nothing(settled):
+    tags = analytics_run_tags(settled.database, settled.instance, AS_OF)
+    settled.run_analytics()
+    before = analytics(settled)
+
+    again = settled.run(job="generate_payment_analytics_report_job", tags=tags, with_checks=False)
+
+    assert again.rows_written("payment_analytics") == 0
+    assert analytics(settled) == before
+
+
+def test_late_data_reopens_its_day_alone(settled):
+    settled.run_analytics()
+    [day] = settled.values("SELECT min(day)::text FROM platform.payment_analytics")
+    settled.execute(
+        "INSERT INTO platform.gateway_transactions (object_id, object_type, kind, amount_minor, fee_minor, net_minor, "
+        "currency, created_at) VALUES ('txn_late', 'balance_transaction', 'charge', 700, 20, 680, 'USD', "
+        "(:day || ' 23:59:59+00')::timestamptz)",
+        day=day,
+    )
+
+    assert find_days_to_compute(settled.database, settled.instance, AS_OF) == [dt.date.fromisoformat(day)]
+    checks = settled.run_checks("payment_analytics")
+    assert {name for _, name in checks.broken_checks(ERROR)} == {"missing_days", "totals_residual"}
+    outcome = settled.run_analytics()
+    assert outcome.rows_written("payment_analytics") == 1
+    assert not outcome.broken_checks(ERROR)
+    assert settled.run_analytics() is None
+
+
+def test_a_row_that_should_not_be_there_reopens_its_day(settled):
+    settled.run_analytics()
+    settled.execute(
+        "DELETE FROM platform.gateway_transactions WHERE object_type = 'refund' OR kind LIKE '%refund%'"
+    )
+    settled.execute(
+        "UPDATE platform.payment_analytics SET sales_count = sales_count + 1 WHERE day = '2026-01-01'"
+    )
+
+    settled.run_analytics()
+
+    assert not settled.run_checks("payment_analytics").broken_checks(ERROR)
+
+
+def test_a_gap_after_downtime_is_filled_by_one_run(settled):
+    settled.run_analytics()
+    later = NOW + 10 * DAY
+
+    tags = analytics_run_tags(settled.database, settled.instance, later.date())
+    outcome = settled.run_analytics(now=later)
+
+    assert tags == {
+        "dagster/asset_partition_range_start": "2026-11-01",
+        "dagster/asset_partition_range_end": "2026-11-10",
+    }
+    assert outcome.is_success
+    assert outcome.metadata("payment_analytics")["days_computed"] == 10
+    assert settled.run_analytics(now=later) is None
+
+
+def test_today_is_not_over_and_so_not_computed(settled):
+    settled.execute("UPDATE platform.gateway_transactions SET created_at = :now", now=NOW)
+
+    settled.run_analytics()
+
+    assert analytics(settled) == []
+
+
+def test_a_gateway_without_any_transaction_has_one_day_to_compute(fresh):
+    assert find_days_to_compute(fresh.database, fresh.instance, AS_OF) == [AS_OF - DAY]
+    outcome = fresh.run_analytics()
+
+    assert outcome.is_success
+    assert not outcome.broken_checks(ERROR)
+    assert fresh.run_analytics() is None
