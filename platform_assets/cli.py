@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import click
 
-from platform_assets.settings import ConfigurationError, load_settings
+from platform_assets.settings import load_settings
 
 EXIT_CHECK_FAILED = 1
 EXIT_UNUSABLE = 2
@@ -23,8 +23,6 @@ class PlatformGroup(click.Group):
         """Run the command."""
         try:
             return super().invoke(ctx)
-        except ConfigurationError as error:
-            _stop(str(error))
         except Exception as error:
             from platform_assets.failures import explain
 

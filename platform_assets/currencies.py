@@ -56,6 +56,15 @@ def exponent(code: str) -> int:
         raise CurrencyError(f"{code!r} is no ISO 4217 currency code in upper case") from None
 
 
+def gateway_exponent(code: str) -> int:
+    """Decimal places of the units in which the gateway counts: 2 for USD and UGX, 0 for JPY and MGA, 3 for KWD.
+
+    Raises:
+        CurrencyError: The code is unknown.
+    """
+    return GATEWAY_EXPONENTS.get(code, exponent(code))
+
+
 def format_minor(amount_minor: int, code: str) -> str:
     """An amount as text, exactly and with all decimal places: `-12.30 USD`, `1500 JPY`, `0.005 KWD`.
 
@@ -74,7 +83,7 @@ def minor_from_gateway(amount: int, code: str) -> int:
     Raises:
         CurrencyError: The code is unknown, or the amount is no whole number of minor units.
     """
-    return _shifted(amount, code, exponent(code) - GATEWAY_EXPONENTS.get(code, exponent(code)))
+    return _shifted(amount, code, exponent(code) - gateway_exponent(code))
 
 
 def gateway_from_minor(amount_minor: int, code: str) -> int:
@@ -83,7 +92,7 @@ def gateway_from_minor(amount_minor: int, code: str) -> int:
     Raises:
         CurrencyError: The code is unknown, or the gateway cannot express the amount.
     """
-    return _shifted(amount_minor, code, GATEWAY_EXPONENTS.get(code, exponent(code)) - exponent(code))
+    return _shifted(amount_minor, code, gateway_exponent(code) - exponent(code))
 
 
 def _shifted(amount: int, code: str, places: int) -> int:

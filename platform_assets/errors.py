@@ -2,16 +2,24 @@
 
     PlatformError
     ├── ConfigurationError      settings: the environment asks for something that can't work
-    ├── EmbeddedPostgresError   clients: the embedded server can't be started
-    ├── SandboxError            sandbox: the local API server can't be started
-    ├── DataError               sandbox: a data folder can't be read
-    ├── SchemaBehindError       migrations: the database is of another version
+    ├── AlreadyRunningError     main_run: another run is at work in the same folder
+    ├── LocalUiError            local_ui: the UI can't be started here
+    ├── SchemaBehindError       migrations: the database is not of this release's version
+    ├── MigrationError          migrations: it can't be brought to it
+    ├── EmbeddedPostgresError   clients: the embedded server can't be used
     ├── ContractError           clients: the marketplace lacks a table or column
     ├── BadRowsError            clients: rows that a table can't hold
-    ├── ServiceError            clients: a remote service failed; carries whether a rerun helps
+    ├── EmbedderError           clients: the model is missing or broken
+    ├── ServiceError            clients: a remote service failed; carries whether a rerun helps (`http_errors`)
+    ├── SandboxError            sandbox: the local API server can't be had
+    ├── SandboxStateError       sandbox: its state can't be used
+    ├── DataError               sandbox: a data folder can't be read
+    ├── MatchingInputError      matching: the tables hold something that can't be scored
+    ├── UnknownGroupError       monitoring: there is no such group of checks
     └── EvaluationDataError     evaluation: a labelled data set can't be read
 
-The message of each says what was tried, what came back and what to do, and never contains a secret.
+The message of each says what was tried, what came back and what to do, and never contains a secret. Errors that are
+values to the code that called, such as `currencies.CurrencyError`, are none of these: they set a row aside.
 """
 
 

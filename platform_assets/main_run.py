@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 from filelock import FileLock, Timeout
 from rich.console import Console
+from rich.markup import escape
 
 from platform_assets.errors import PlatformError
 from platform_assets.local_ui import prepare_dagster_home
@@ -144,7 +145,7 @@ def _run_jobs(settings: Settings, progress: RunProgress, console: Console) -> No
         highlight=False,
     )
     for step, message in progress.failures.items():
-        console.print(f"[red]{step} failed:[/red] {message}", highlight=False)
+        console.print(f"[red]{step} failed:[/red] {escape(message)}", highlight=False)
 
 
 def _run_job(
@@ -203,5 +204,5 @@ def report_checks(
     if write_files:
         folder = settings.home / "report"
         check_report.write_report_files(states, folder, generated_at=now)
-        console.print(f"Report: {folder / 'checks.html'} and checks.json", highlight=False)
+        console.print(f"Report: {folder / 'checks.html'} and checks.json", markup=False, highlight=False)
     return check_states.exit_code(states)

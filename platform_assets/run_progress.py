@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -70,9 +71,10 @@ class RunProgress(logging.Handler):
     def preparing(self, what: str) -> Iterator[None]:
         """Show that something without steps is going on, and how long it took."""
         started_at = time.monotonic()
-        with self._console.status(f"{what} …"):
+        with self._console.status(escape(f"{what} …")):
             yield
-        self._console.print(f"  ✓ {what} ({time.monotonic() - started_at:.1f} s)", highlight=False)
+        elapsed_s = time.monotonic() - started_at
+        self._console.print(f"  ✓ {what} ({elapsed_s:.1f} s)", markup=False, highlight=False)
 
     def logger_definition(self) -> dg.LoggerDefinition:
         """The Dagster logger that feeds this object."""
@@ -92,7 +94,7 @@ class RunProgress(logging.Handler):
             message = getattr(record, "dagster_meta", {}).get("orig_message", record.getMessage())
             # What a failure keeps from running is told once, by the report.
             if record.levelno >= logging.WARNING and not message.startswith("Dependencies for step"):
-                self._console.print(f"  ! {message}")
+                self._console.print(f"  ! {message}", markup=False, highlight=False)
             return
         with self._guard:
             self._take(event)

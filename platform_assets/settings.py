@@ -12,13 +12,15 @@ from typing import Literal
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from platform_assets.errors import PlatformError
+
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 OFF = "off"
 """The value that switches a service off by name."""
 
 
-class ConfigurationError(Exception):
+class ConfigurationError(PlatformError):
     """The environment asks for something that can't work; the message lists every problem and its remedy."""
 
 
@@ -107,12 +109,17 @@ _TEST_KEYS = ("sk_test_", "rk_test_")
 def _mode_problems(settings: Settings) -> list[str]:
     stripe_key = settings.stripe_api_key.get_secret_value() if settings.stripe_api_key else ""
     if settings.is_sandbox:
+        problems = []
         if stripe_key.startswith(_LIVE_KEYS):
-            return [
+            problems.append(
                 "PLATFORM_STRIPE_API_KEY is a live key, but the platform is in sandbox mode: unset the key, or set "
                 "PLATFORM_DATABASE_URL for production"
-            ]
-        return []
+            )
+        if settings.sandbox_error_rate + settings.sandbox_timeout_rate > 1:
+            problems.append(
+                "PLATFORM_SANDBOX_ERROR_RATE and PLATFORM_SANDBOX_TIMEOUT_RATE together exceed 1: a call meets one fault"
+            )
+        return problems
     problems = [
         f"{variable} is not set: {meaning}"
         for variable, (field, meaning) in _SERVICES.items()

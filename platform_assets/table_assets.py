@@ -93,9 +93,12 @@ def table_asset(
 
 
 def read_table(database: Database, table: sa.Table) -> pd.DataFrame:
-    """All rows of a derived table, without its bookkeeping columns."""
+    """All rows of a derived table by key, without its bookkeeping columns.
+
+    The order matters: floats added in another order differ in the last bit, and rows would be written anew for it.
+    """
     columns = [column for column in table.columns if not column.info.get("bookkeeping")]
-    return database.read(sa.select(*columns))
+    return database.read(sa.select(*columns).order_by(*table.primary_key.columns))
 
 
 def written(

@@ -5,6 +5,7 @@ Only data and the comparison stand here; what is measured is the checks' busines
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -129,6 +130,9 @@ GATEWAY_MISSING_PAYMENTS = _at_most(
     Severity.ERROR,
     "a payment marked paid that the gateway never captured is money believed in, not had",
 )
+ANALYTICS_GRACE = dt.timedelta(hours=4)
+"""A day is summed up at 02:40 of the next one; until it has had this long it is not missing."""
+
 ANALYTICS_MISSING_DAYS = _at_most(0, "days", Severity.ERROR, "every day up to yesterday is computed")
 ANALYTICS_RESIDUAL_MINOR = _at_most(
     0, "minor units", Severity.ERROR, "totals equal the sum of the gateway's rows, exactly, in every currency"

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import dagster as dg
+import hypothesis
 import pytest
 import small_world
 import sqlalchemy as sa
@@ -22,6 +23,10 @@ from platform_assets.settings import Settings
 NewDatabase = Callable[..., AbstractContextManager[str]]
 
 _TEMPLATE = "migrated_template"
+
+# A busy machine is no reason for a property not to hold.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

@@ -43,8 +43,9 @@ class ContractRead:
 
     Attributes:
         rows: The good rows, with the contract's columns.
-        present_keys: Key of every row that was there, set aside or not: what is set aside is not gone.
-        set_aside_keys: Keys of the rows that were set aside.
+        present_keys: Key of every row that was there, set aside or not: what is set aside is not gone. Of a key of
+            several columns this is the first.
+        set_aside_keys: Those of which no row is good.
     """
 
     rows: pd.DataFrame
@@ -117,7 +118,12 @@ def read_contract(database: Database, table: sa.Table) -> ContractRead:
             "The database does not meet the marketplace contract:\n"
             + "\n".join(f"  - {line}" for line in contract_problems(database))
         )
-    frame = database.read(sa.select(*(_as_contracted(column).label(column.name) for column in table.columns)))
+    # By key, since the order of rows in a table or view says nothing and must change nothing downstream.
+    frame = database.read(
+        sa.select(*(_as_contracted(column).label(column.name) for column in table.columns)).order_by(
+            *(sa.cast(column, column.type) for column in table.primary_key.columns)
+        )
+    )
     key = [column.name for column in table.primary_key.columns]
     faults = find_bad_rows(table, frame)
     fit = frame.drop(index=frame.index[list(faults)])
@@ -157,15 +163,15 @@ _UNKNOWN_ZONE = Rule(
 )
 
 
-def _rate_without_currency(rate: str) -> Rule:
-    return Rule(f"{rate} has no currency", lambda rows: rows[rate].notna() & rows["currency"].isna())
+def _has_no_currency(amount: str) -> Rule:
+    return Rule(f"{amount} has no currency", lambda rows: rows[amount].notna() & rows["currency"].isna())
 
 
 _RULES: dict[str, tuple[Rule, ...]] = {
     "developers": (
         _is_outside("hourly_rate_minor", 0, _MONEY_LIMIT),
         _UNKNOWN_CURRENCY,
-        _rate_without_currency("hourly_rate_minor"),
+        _has_no_currency("hourly_rate_minor"),
         _UNKNOWN_ZONE,
         _is_outside("rating_average", 0, 5),
         _is_outside("rating_count", 0, _MONEY_LIMIT),
@@ -174,11 +180,13 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "projects": (
         _is_outside("max_hourly_rate_minor", 0, _MONEY_LIMIT),
         _UNKNOWN_CURRENCY,
-        _rate_without_currency("max_hourly_rate_minor"),
+        _has_no_currency("max_hourly_rate_minor"),
+        _has_no_currency("budget_minor"),
         _UNKNOWN_ZONE,
         _is_outside("min_overlap_hours", 0, 24),
         _is_outside("hours_per_week", 0, 168),
         _is_outside("budget_minor", 0, _MONEY_LIMIT),
+        _is_outside("expected_hours", 0, _MONEY_LIMIT),
         _is_not_one_of("status", "draft", "open", "filled", "closed", "cancelled"),
     ),
     "contracts": (
@@ -188,9 +196,25 @@ _RULES: dict[str, tuple[Rule, ...]] = {
         _is_not_one_of("status", "offered", "active", "completed", "cancelled"),
     ),
     "blocks": (_is_not_one_of("blocked_by", "client", "developer"),),
+    "clients": (_UNKNOWN_ZONE,),
+    "match_events": (
+        _is_not_one_of("event_type", "shown", "viewed", "contacted", "interviewed", "hired", "rejected"),
+    ),
     "payments": (
         _is_outside("amount_minor", 1, _MONEY_LIMIT),
         _UNKNOWN_CURRENCY,
         _is_outside("refunded_minor", 0, _MONEY_LIMIT),
+        _is_not_one_of(
+            *(
+                "status",
+                "pending",
+                "processing",
+                "paid",
+                "failed",
+                "partially_refunded",
+                "refunded",
+                "cancelled",
+            )
+        ),
     ),
 }

@@ -26,6 +26,8 @@ from platform_assets.clients.upsert import (
     MINIMUM_POSTGRES,
     DeleteMissing,
     WriteCounts,
+    is_among,
+    is_not_among,
     upsert,
     write_quarantine,
 )
@@ -37,6 +39,8 @@ __all__ = [
     "Database",
     "Rule",
     "WriteCounts",
+    "is_among",
+    "is_not_among",
     "is_transient",
     "validate_rows",
     "write_quarantine",

@@ -6,11 +6,12 @@ import datetime as dt
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
-from platform_assets.clients.http_errors import RateLimited, classify_stripe_error
+from platform_assets.clients.http_errors import RateLimited, ServiceError, classify_stripe_error
 
 if TYPE_CHECKING:
     import stripe
@@ -88,17 +89,34 @@ class PaymentGateway:
             ServiceError: A page could not be read.
         """
         action = f"list objects of type {object_type} created since {created_gte:%Y-%m-%d %H:%M:%S} UTC"
-        lister = self._lister(object_type)
+        service = self._service(object_type)
         # A second is the finest that Stripe knows; the beginning of it includes everything asked for.
         parameters: dict[str, Any] = {"created": {"gte": int(created_gte.timestamp())}, "limit": PAGE_SIZE}
         while True:
             # Not the library's own paging: it cannot repeat one page after a 429.
-            page = self._repeated(partial(lister.list, parameters), action=action)
+            page = self._repeated(partial(service.list, parameters), action=action)
             for item in page.data:
                 yield item.to_dict()
             if not page.has_more or not page.data:
                 return
             parameters = {**parameters, "starting_after": page.data[-1].id}
+
+    def read_object(self, object_type: ObjectType, object_id: str) -> Mapping[str, Any] | None:
+        """One object as it is now; None when the account has none with that id.
+
+        Raises:
+            ServiceError: It could not be read.
+        """
+        call = partial(self._service(object_type).retrieve, object_id)
+        try:
+            item: dict[str, Any] = self._repeated(
+                call, action=f"read the {object_type} {object_id}"
+            ).to_dict()
+        except ServiceError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        return item
 
     def verify_key(self) -> None:
         """Read a single charge, to see that the gateway answers and that the key may read.
@@ -106,7 +124,7 @@ class PaymentGateway:
         Raises:
             ServiceError: It can't be reached, or refuses the key.
         """
-        self._repeated(partial(self._lister("charge").list, {"limit": 1}), action="read one charge")
+        self._repeated(partial(self._service("charge").list, {"limit": 1}), action="read one charge")
 
     def _repeated(self, call: Callable[[], T], *, action: str) -> T:
         """The call's outcome; one that is refused as one too many is repeated with growing waits."""
@@ -126,7 +144,7 @@ class PaymentGateway:
         )
         return retrying(once)
 
-    def _lister(self, object_type: ObjectType) -> Any:
+    def _service(self, object_type: ObjectType) -> Any:
         services = self._client().v1
         match object_type:
             case "payment_intent":

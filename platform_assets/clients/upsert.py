@@ -7,7 +7,7 @@ bad is `quarantine`'s.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
@@ -82,6 +82,20 @@ class WriteCounts:
         return WriteCounts(**{name: mine[name] + theirs[name] for name in mine})
 
 
+def is_among(column: sa.Column[str], values: Collection[str]) -> sa.ColumnElement[bool]:
+    """Condition that a text column has one of any number of values; `IN` takes a parameter for each, 65,535 at most."""
+    return column == sa.any_(_text_array(values))
+
+
+def is_not_among(column: sa.Column[str], values: Collection[str]) -> sa.ColumnElement[bool]:
+    """Condition that a text column has none of any number of values."""
+    return column != sa.all_(_text_array(values))
+
+
+def _text_array(values: Collection[str]) -> sa.BindParameter[Any]:
+    return sa.bindparam(None, sorted(values), type_=sa.ARRAY(sa.Text))
+
+
 def upsert(
     connection: sa.Connection,
     table: sa.Table,
@@ -127,7 +141,7 @@ def write_quarantine(
         gone: DeleteMissing = of_source
     else:
         known = set(connection.scalars(sa.select(table.c.row_key).where(of_source)))
-        gone = of_source & table.c.row_key.in_(sorted(known.intersection(good_keys)))
+        gone = of_source & is_among(table.c.row_key, known.intersection(good_keys))
     # A lock for each source: writers of different tables need not wait for each other.
     return _upsert(connection, table, frame, gone, None, lock_name=f"{table.fullname}/{source}")
 

@@ -24,15 +24,19 @@ from platform_assets.matching.features import (
 )
 from platform_assets.matching.scoring import DEFAULT_WEIGHTS, Weights
 from platform_assets.matching.top_k import rank_candidates
+from platform_assets.profiles.extraction import label_text
+from platform_assets.profiles.requirements import extract_projects, project_inputs
 from platform_assets.profiles.skills import skill_profiles
 from platform_assets.profiles.vectors import (
     developer_facets,
     developer_vectors,
+    main_repositories,
     project_text,
     project_vectors,
 )
-from platform_assets.profiles.vocabulary import Vocabulary, packaged_vocabulary, skill_slug
-from platform_assets.sandbox.gitmatch import read_contributions, read_projects, read_qrels
+from platform_assets.profiles.vocabulary import Vocabulary, packaged_vocabulary, vocabulary_from_frames
+from platform_assets.profiles.vocabulary_growth import grow_vocabulary
+from platform_assets.sandbox.gitmatch import main_languages, read_contributions, read_projects, read_qrels
 
 NDCG_DEPTH = 10
 RECALL_DEPTH = 100
@@ -45,9 +49,11 @@ class Marketplace:
 
     Attributes:
         repositories: Rows like those of `platform.developer_repositories`.
-        vectors: Rows of `platform.developer_vectors`, at most one per row of `repositories`.
+        vectors: Rows of `platform.developer_vectors`, at most one per row of `repositories`, for more repositories of
+            a developer than the product looks at: which are the main ones is only known once some are hidden.
         skill_profiles: Rows of `platform.skill_profiles`, from all rows of `repositories`.
         projects: The query projects, by id.
+        vocabulary: The packaged skills, and what grew from languages.
         language_skills: Language → skill id.
         as_of: The day of the latest contribution.
     """
@@ -56,6 +62,7 @@ class Marketplace:
     vectors: pd.DataFrame
     skill_profiles: pd.DataFrame
     projects: Mapping[str, ProjectFeatures]
+    vocabulary: Vocabulary
     language_skills: Mapping[str, str]
     as_of: dt.date
 
@@ -89,35 +96,32 @@ def read_marketplace(folder: Path) -> Marketplace:
     projects = read_projects(folder)
     as_of = max(contributions["last"])
     repositories = repositories_from(contributions, projects, as_of=as_of)
-    language_skills = _language_skills(contributions, projects, packaged_vocabulary())
-    postings = pd.DataFrame(
-        {
-            "project_id": projects["project"],
-            "title": projects["project"],
-            "description": projects["readme"],
-        }
-    )
-    facets = developer_facets(_developers(()), repositories)
+    postings = _postings(projects)
+    vocabulary = _vocabulary(repositories, postings)
+    facets = developer_facets(_developers(()), repositories, most=len(repositories))
     texts = sorted(
         {facet.text for facet in facets}
         | {project_text(title, text) for title, text in zip(postings["title"], postings["description"])}
     )
     embedder = Embedder()
     text_vectors = dict(zip(texts, embedder.encode(texts)))
-    vectors = developer_vectors(
-        facets, text_vectors, _skill_profiles(repositories.iloc[:0], as_of), {}, model=embedder.model_name
+    skills = skill_profiles(
+        repositories, _developers(repositories["developer_id"].unique()), None, vocabulary, as_of=as_of
     )
+    # Nobody states skills, so none is in a vector.
+    vectors = developer_vectors(facets, text_vectors, skills.iloc[:0], {}, model=embedder.model_name)
     features = project_features(
         projects=postings,
-        requirements=_requirements(projects, language_skills),
+        requirements=_requirements(postings, vocabulary, embedder),
         vectors=project_vectors(postings, text_vectors, model=embedder.model_name),
     )
     return Marketplace(
         repositories=repositories,
         vectors=vectors,
-        skill_profiles=_skill_profiles(repositories, as_of),
+        skill_profiles=skills,
         projects={project.project_id: project for project in features},
-        language_skills=language_skills,
+        vocabulary=vocabulary,
+        language_skills=_language_skills(repositories, vocabulary),
         as_of=as_of,
     )
 
@@ -162,17 +166,15 @@ def features_without(marketplace: Marketplace, project: str) -> DeveloperFeature
     # Only who has hidden work is weighed again; nobody else's skills depend on it.
     touched = set(marketplace.repositories.loc[is_hidden, "developer_id"])
     kept = marketplace.skill_profiles
-    skills = pd.concat(
-        [
-            kept[~kept["developer_id"].isin(touched)],
-            _skill_profiles(repositories[repositories["developer_id"].isin(touched)], marketplace.as_of),
-        ]
+    weighed_again = skill_profiles(
+        repositories, _developers(sorted(touched)), None, marketplace.vocabulary, as_of=marketplace.as_of
     )
+    main = main_repositories(repositories)[["developer_id", "repository"]]
     return developer_features(
         developers=pd.DataFrame({"developer_id": repositories["developer_id"].unique()}),
         repositories=repositories,
-        vectors=marketplace.vectors[marketplace.vectors["facet"] != project],
-        skill_profiles=skills,
+        vectors=marketplace.vectors.merge(main.rename(columns={"repository": "facet"})),
+        skill_profiles=pd.concat([kept[~kept["developer_id"].isin(touched)], weighed_again]),
         language_skills=marketplace.language_skills,
         as_of=marketplace.as_of,
     )
@@ -242,33 +244,39 @@ def _grades(qrels: pd.DataFrame) -> dict[str, dict[str, int]]:
     }
 
 
-def _language_skills(
-    contributions: pd.DataFrame, projects: pd.DataFrame, vocabulary: Vocabulary
-) -> dict[str, str]:
-    """Skill id of each language; one that the vocabulary does not know becomes a skill, as a first sight of it would."""
-    named = [*contributions["languages"], *projects["languages"]]
-    languages = sorted({language for shares in named for language in shares})
-    return {language: vocabulary.resolve(language) or skill_slug(language) for language in languages}
+def _postings(projects: pd.DataFrame) -> pd.DataFrame:
+    """The projects as clients would post them: they name the main languages, whose shares nobody would state."""
+    return pd.DataFrame(
+        {
+            "project_id": projects["project"],
+            "title": projects["project"],
+            "description": projects["readme"],
+            "declared_skills": [main_languages(languages) for languages in projects["languages"]],
+        }
+    )
 
 
-def _requirements(projects: pd.DataFrame, language_skills: Mapping[str, str]) -> pd.DataFrame:
-    """Each project asks for the skills of its languages, by their share."""
-    rows = [
-        (project, language_skills[language], amount / sum(languages.values()))
-        for project, languages in zip(projects["project"], projects["languages"])
-        for language, amount in languages.items()
-    ]
-    frame = pd.DataFrame(rows, columns=["project_id", "skill_id", "weight"])
-    summed: pd.DataFrame = frame.groupby(["project_id", "skill_id"], as_index=False).sum()
-    return summed
+def _vocabulary(repositories: pd.DataFrame, postings: pd.DataFrame) -> Vocabulary:
+    """The product's vocabulary after it met the languages; terms of paths are no topics, and name no skills."""
+    without_topics = repositories.assign(topics=[[] for _ in range(len(repositories))])
+    grown = grow_vocabulary(packaged_vocabulary(), without_topics, postings["declared_skills"])
+    return vocabulary_from_frames(grown.skills, grown.aliases)
+
+
+def _language_skills(repositories: pd.DataFrame, vocabulary: Vocabulary) -> dict[str, str]:
+    languages = sorted({language for weights in repositories["languages"] for language in weights})
+    return {language: skill for language in languages if (skill := vocabulary.resolve(language)) is not None}
+
+
+def _requirements(postings: pd.DataFrame, vocabulary: Vocabulary, embedder: Embedder) -> pd.DataFrame:
+    """Rows of `platform.project_requirements`."""
+    names = [label_text(skill.name) for skill in vocabulary.skills]
+    skill_vectors = dict(zip(vocabulary.by_id, embedder.encode(names)))
+    inputs = project_inputs(postings, vocabulary, model=embedder.model_name)
+    return extract_projects(inputs, vocabulary, skill_vectors, embedder).requirements
 
 
 def _developers(developer_ids: Iterable[str]) -> pd.DataFrame:
     """Accounts that say nothing of themselves."""
     rows: list[tuple[str, None, list[str]]] = [(developer_id, None, []) for developer_id in developer_ids]
     return pd.DataFrame(rows, columns=["developer_id", "bio", "declared_skills"], dtype=object)
-
-
-def _skill_profiles(repositories: pd.DataFrame, as_of: dt.date) -> pd.DataFrame:
-    developers = _developers(repositories["developer_id"].unique())
-    return skill_profiles(repositories, developers, None, packaged_vocabulary(), as_of=as_of)

@@ -7,7 +7,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from platform_assets.clients.contract import ContractRead, read_contract
-from platform_assets.clients.database import Database
+from platform_assets.clients.database import Database, is_not_among
 from platform_assets.matching import features, filters, top_k
 from platform_assets.resources import Clock
 from platform_assets.spelling import normalize_alias
@@ -49,7 +49,7 @@ def _developer_features(
 
 def _kept(read: ContractRead) -> sa.ColumnElement[bool]:
     """Rows that a full recomputation may delete: all but those of projects that are set aside."""
-    return tables.match_candidates.c.project_id.not_in(sorted(read.set_aside_keys))
+    return is_not_among(tables.match_candidates.c.project_id, read.set_aside_keys)
 
 
 @table_asset(

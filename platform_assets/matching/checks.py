@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from platform_assets import thresholds
-from platform_assets.asset_checks import Measurement, freshness_check, share, table_check
+from platform_assets.asset_checks import Measurement, freshness_check, quarantine_checks, share, table_check
 from platform_assets.clients.database import Database
 from platform_assets.matching.assets import MATCHES_PER_PROJECT
 from platform_assets.tables import marketplace
@@ -39,6 +39,8 @@ def _reasons_residual(database: Database) -> Measurement:
 CHECKS = [
     freshness_check("match_candidates"),
     freshness_check("matches"),
+    *quarantine_checks("match_candidates", marketplace.contracts),
+    *quarantine_checks("match_candidates", marketplace.blocks),
     table_check(
         asset="match_candidates",
         name="coverage",

@@ -142,9 +142,10 @@ def _active(filters: Filters, project: Mapping[str, Any]) -> Mask:
 def _available(filters: Filters, project: Mapping[str, Any]) -> Mask:
     """Free within the slack after the wanted start, or after today where the start is open or past."""
     start = filters.as_of if pd.isna(project["starts_on"]) else pd.Timestamp(project["starts_on"]).date()
-    latest = max(start, filters.as_of) + dt.timedelta(days=START_SLACK_DAYS)
+    # NumPy's calendar goes on where Python's ends, at a start of 9999-12-30.
+    latest = np.datetime64(max(start, filters.as_of), "D") + np.timedelta64(START_SLACK_DAYS, "D")
     # NaT, which stands for "not available", compares as false.
-    return filters._available_from <= np.datetime64(latest, "D")
+    return filters._available_from <= latest
 
 
 def _rate_and_currency(filters: Filters, project: Mapping[str, Any]) -> Mask:

@@ -90,7 +90,7 @@ def repository_words(
         [" ".join(topics), *subjects]
         for topics, subjects in zip(repositories["topics"], repositories["subjects"])
     ]
-    mentions = [Counter(word for text in row for word in set(split_words(text))) for row in texts]
+    mentions = [_texts_with_words(row) for row in texts]
     vocabulary = {word: i for i, word in enumerate(sorted(set().union(*mentions) if mentions else set()))}
     contributors = np.bincount(row_repository, minlength=repositories_count)
     rows = [row for row, counts in zip(row_repository, mentions) for _ in counts]
@@ -114,6 +114,12 @@ def repository_words(
     related[shared.row == shared.col] = 0.0
     neighbours = sparse_matrix(related, shared.row, shared.col, (repositories_count, repositories_count))
     return (use + NEIGHBOUR_WEIGHT * (neighbours @ use)).sqrt(), vocabulary, word_rarity
+
+
+def _texts_with_words(texts: Sequence[str]) -> Mapping[str, int]:
+    """Word → number of texts that have it, by word: what adds up in an order that hangs on hashes is never the same."""
+    counts = Counter(word for text in texts for word in set(split_words(text)))
+    return dict(sorted(counts.items()))
 
 
 def sparse_matrix(

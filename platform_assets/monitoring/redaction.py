@@ -15,8 +15,12 @@ _SECRET_NAME = re.compile(
 """Names under which secrets travel; `text_sha256` and `row_key` are none."""
 
 _PATTERNS = (
-    # The password of a URL such as postgresql://user:password@host; the greedy part takes an @ inside it along.
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/]+(?=@)", re.IGNORECASE), rf"\1{REDACTED}"),
+    # The password of a URL such as postgresql://user:password@host, with an @ (the greedy part) or a slash inside it; what
+    # looks like a port and a path is none.
+    (
+        re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)(?!\d+/)(?:[^\s/]+|[^\s@]+)(?=@)", re.IGNORECASE),
+        rf"\1{REDACTED}",
+    ),
     # password=… in a libpq connection string, api_key=… in a query string, "token": "…" in a dump.
     (
         re.compile(
@@ -26,8 +30,8 @@ _PATTERNS = (
         rf"\1{REDACTED}",
     ),
     (re.compile(r"(\b(?:bearer|basic)\s+)[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1{REDACTED}"),
-    # Keys that are known by their prefix: Stripe, GitHub, Google, Slack.
-    (re.compile(r"\b(?:sk|rk|pk)_(?:live|test)_\w+|\bwhsec_\w+"), REDACTED),
+    # Keys that are known by their prefix: Stripe (whose client secrets let their bearer pay), GitHub, Google, Slack.
+    (re.compile(r"\b(?:sk|rk|pk)_(?:live|test)_\w+|\bwhsec_\w+|\b(?:pi|seti|cs)_\w+_secret_\w+"), REDACTED),
     (re.compile(r"\b(?:gh[opsur]_|github_pat_)\w{10,}"), REDACTED),
     (re.compile(r"\bAIza[\w-]{20,}|\bxox[abeoprs]-[\w-]{10,}"), REDACTED),
     (re.compile(r"(hooks\.slack\.com/services/)[\w/]+"), rf"\1{REDACTED}"),
@@ -47,11 +51,16 @@ def redact(value: Any) -> Any:
         return redact_text(value)
     if isinstance(value, Mapping):
         return {
-            name: REDACTED
-            if _SECRET_NAME.search(str(name)) and isinstance(item, str | list)
-            else redact(item)
+            name: _without_texts(item) if _SECRET_NAME.search(str(name)) else redact(item)
             for name, item in value.items()
         }
     if isinstance(value, list | tuple):
         return [redact(item) for item in value]
     return value
+
+
+def _without_texts(value: Any) -> Any:
+    """What stands under a secret's name; counts of secrets are none."""
+    if isinstance(value, Mapping):
+        return {name: _without_texts(item) for name, item in value.items()}
+    return REDACTED if isinstance(value, str | list | tuple) else value

@@ -3,6 +3,7 @@
 import datetime as dt
 
 import dagster as dg
+import pandas as pd
 import sqlalchemy as sa
 
 from platform_assets import thresholds
@@ -10,13 +11,14 @@ from platform_assets.asset_checks import (
     Measurement,
     check_result,
     freshness_check,
+    quarantine_checks,
     static_metadata,
     table_check,
 )
 from platform_assets.clients.contract import read_contract
 from platform_assets.clients.database import Database
-from platform_assets.payments.analytics import KEY, TOTALS, daily_totals
-from platform_assets.payments.assets import DAYS, GATEWAY_SOURCE, find_days_to_compute
+from platform_assets.payments.analytics import KEY, TOTALS
+from platform_assets.payments.assets import FIRST_DAY, GATEWAY_SOURCE, find_days_to_compute, read_totals
 from platform_assets.resources import Clock
 from platform_assets.table_assets import read_table
 from platform_assets.tables import marketplace, monitoring
@@ -27,9 +29,19 @@ CAPTURED = ("paid", "partially_refunded", "refunded")
 
 
 def _captured(database: Database) -> tuple[int, list[str], list[str]]:
-    """Number of payments marked captured through the gateway; ids of those the gateway never captured, or otherwise."""
+    """Number of payments marked captured through the gateway; ids of those the gateway never captured, or otherwise.
+
+    Only what was captured before the gateway was last read: the rest can't be known here yet. Without any read, as
+    with the gateway switched off, that is none.
+    """
+    cursors = read_table(database, tables.gateway_cursors).set_index("object_type")["read_through"]
     payments = read_contract(database, marketplace.payments).rows
-    payments = payments[payments["status"].isin(CAPTURED) & payments["payment_intent_id"].notna()]
+    captured_at = payments["paid_at"].fillna(payments["updated_at"])
+    payments = payments[
+        payments["status"].isin(CAPTURED)
+        & payments["payment_intent_id"].notna()
+        & (captured_at <= cursors.get("payment_intent", pd.NaT))
+    ]
     table = tables.gateway_transactions
     intents = database.read(
         sa.select(table.c.object_id, table.c.amount_minor, table.c.currency).where(
@@ -65,15 +77,17 @@ def _quarantined_objects(database: Database, _: Clock) -> Measurement:
     )
 
 
+def _due_as_of(clock: Clock) -> dt.date:
+    """The day before which all days have to be summed up by now."""
+    return min(clock.as_of, (clock.read() - thresholds.ANALYTICS_GRACE).date())
+
+
 def _residual(database: Database, clock: Clock) -> Measurement:
-    """Sum of absolute differences between stored totals and the gateway's rows, over days that are over."""
-    table = tables.gateway_transactions
-    end = dt.datetime.combine(clock.as_of, dt.time(), tzinfo=dt.UTC)
-    start = dt.datetime.fromisoformat(DAYS.get_first_partition_key() or "").replace(tzinfo=dt.UTC)
-    totals = daily_totals(
-        database.read(sa.select(table).where(table.c.created_at >= start, table.c.created_at < end))
-    )
+    """Sum of absolute differences between stored totals and the gateway's rows, over days that are due."""
+    as_of = _due_as_of(clock)
+    totals = read_totals(database, FIRST_DAY, as_of - dt.timedelta(days=1))
     stored = read_table(database, tables.payment_analytics)
+    stored = stored[stored["day"] < pd.Timestamp(as_of)]
     both = [frame.assign(day=frame["day"].astype(str)).set_index(KEY)[TOTALS] for frame in (totals, stored)]
     difference = both[0].sub(both[1], fill_value=0).abs()
     return Measurement(int(difference.to_numpy().sum()), {"days_compared": len(difference)})
@@ -91,7 +105,7 @@ def missing_days(
     clock: dg.ResourceParam[Clock],
 ) -> dg.AssetCheckResult:
     """Counts days that want computing."""
-    days = find_days_to_compute(database, context.instance, clock.as_of)
+    days = find_days_to_compute(database, context.instance, _due_as_of(clock))
     return check_result(
         thresholds.ANALYTICS_MISSING_DAYS, Measurement(len(days), {"days": [str(day) for day in days[:20]]})
     )
@@ -100,6 +114,7 @@ def missing_days(
 CHECKS = [
     freshness_check("gateway_transactions"),
     freshness_check("payment_analytics"),
+    *quarantine_checks("gateway_transactions", marketplace.payments),
     table_check(
         asset="gateway_transactions",
         name="captured_payments_exist",

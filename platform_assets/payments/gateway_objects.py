@@ -32,6 +32,26 @@ is decided in up to five working days), and a page that changes while it is read
 MAX_AMOUNT = 10**15
 """No payment is as large; sums of so many rows as a table holds stay far within 64 bits."""
 
+UNSETTLED = ("pending", "requires_action")
+"""Statuses of charges and refunds that change by themselves, sometimes weeks after they were made."""
+
+_SETTLED: Mapping[ObjectType, frozenset[str]] = {
+    "payment_intent": frozenset(("succeeded", "canceled")),
+    "charge": frozenset(("succeeded", "failed")),
+    # One that succeeded can still come back from the bank.
+    "refund": frozenset(("failed", "canceled")),
+    "balance_transaction": frozenset(("available",)),
+}
+
+_TYPE_BY_PREFIX: Mapping[str, ObjectType] = {
+    "pi": "payment_intent",
+    "ch": "charge",
+    "py": "charge",
+    "re": "refund",
+    "pyr": "refund",
+    "txn": "balance_transaction",
+}
+
 COLUMNS = [
     "object_id",
     "object_type",
@@ -126,6 +146,35 @@ def find_referenced_ids(objects: Iterable[Mapping[str, Any]]) -> set[str]:
         own.add(_id_of(item.get("id")))
         referenced |= {_id_of(item.get(name)) for name in ("payment_intent", "charge", "source")}
     return {name for name in referenced - own if name}
+
+
+def plan_rereads(
+    objects: Iterable[Mapping[str, Any]], *, known: pd.DataFrame, quarantined_ids: Iterable[str]
+) -> list[tuple[ObjectType, str]]:
+    """Older objects to read one by one, since a list by time of creation does not show that they changed.
+
+    An intent that is confirmed weeks after it was made has a new charge, a refund that fails a new balance transaction:
+    what new objects refer to is read again unless it is known to be settled. So is what was still under way, and what
+    was set aside, which another release may understand.
+
+    Args:
+        objects: Objects of one read.
+        known: Rows of `gateway_transactions` that these refer to (`find_referenced_ids`) or that are under way.
+        quarantined_ids: Ids of objects that were set aside.
+
+    Returns:
+        Type and id of each, by id.
+    """
+    objects = list(objects)
+    read = {_id_of(item.get("id")) for item in objects}
+    status_by_id = dict(zip(known["object_id"], known["status"]))
+    candidates = find_referenced_ids(objects).union(status_by_id, quarantined_ids) - read
+    rereads = []
+    for object_id in sorted(name for name in candidates if name):
+        object_type = _TYPE_BY_PREFIX.get(object_id.partition("_")[0])
+        if object_type and status_by_id.get(object_id) not in _SETTLED[object_type]:
+            rereads.append((object_type, object_id))
+    return rereads
 
 
 def transaction_rows(

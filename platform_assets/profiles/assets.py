@@ -7,7 +7,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from platform_assets.clients.contract import ContractRead, read_contract
-from platform_assets.clients.database import Database, WriteCounts
+from platform_assets.clients.database import Database, WriteCounts, is_among, is_not_among
 from platform_assets.clients.embedder import Embedder, text_sha256
 from platform_assets.clients.github import GithubClient
 from platform_assets.clients.github_values import ProfileResult
@@ -33,12 +33,12 @@ OPEN = "open"
 
 def _gone(table: sa.Table, read: ContractRead) -> sa.ColumnElement[bool]:
     """Rows whose developer or project is no longer in the marketplace; one that is set aside is not gone."""
-    return next(iter(table.primary_key.columns)).not_in(sorted(read.present_keys))
+    return is_not_among(next(iter(table.primary_key.columns)), read.present_keys)
 
 
 def _replaceable(table: sa.Table, read: ContractRead) -> sa.ColumnElement[bool]:
     """Rows that a full recomputation may delete: all but those of developers or projects that are set aside."""
-    return next(iter(table.primary_key.columns)).not_in(sorted(read.set_aside_keys))
+    return is_not_among(next(iter(table.primary_key.columns)), read.set_aside_keys)
 
 
 def _in_chunks(results: Iterable[ProfileResult]) -> Iterator[list[ProfileResult]]:
@@ -277,7 +277,7 @@ def project_requirements(
         counts = WriteCounts(deleted=deleted) + database.upsert(
             tables.project_requirements,
             found.requirements,
-            delete_missing=tables.project_requirements.c.project_id.in_(read_again),
+            delete_missing=is_among(tables.project_requirements.c.project_id, read_again),
             connection=connection,
         )
         database.upsert(tables.requirement_extractions, found.extractions, connection=connection)

@@ -47,7 +47,8 @@ class Lexicon:
     @classmethod
     def of(cls, names: Sequence[str]) -> Lexicon:
         """Index names; a word's weight is its inverse document frequency, log(names / names with it)."""
-        stems = [{stem(word.norm) for word in split_words(name)} for name in names]
+        # Sorted, so that a weight does not hang on the order of a set.
+        stems = [sorted({stem(word.norm) for word in split_words(name)}) for name in names]
         frequency = Counter(word for own in stems for word in own)
         # A word that every name has still counts a little, so that no name's weight is 0.
         rarity = {word: math.log(1 + len(names) / count) for word, count in frequency.items()}

@@ -145,6 +145,8 @@ def skill_histories(repositories: pd.DataFrame, vocabulary: Vocabulary, *, as_of
         one row per developer and skill with at least `MIN_COMMITS` commits.
     """
     day = pd.Timestamp(as_of)
+    # Sums of fractions differ in the last bits with the order of their parts, and rows come in any.
+    repositories = repositories.sort_values(["developer_id", "repository"])
     work = pd.DataFrame(
         {
             "developer_id": repositories["developer_id"],
@@ -259,7 +261,7 @@ def _contract_evidence(
         return empty
     day = pd.Timestamp(as_of)
     counted = contracts["status"].isin(["active", "completed"]) & contracts["developer_id"].isin(known)
-    used = contracts[counted & (pd.to_datetime(contracts["started_on"]) <= day)]
+    used = contracts[counted & (pd.to_datetime(contracts["started_on"]) <= day)].sort_values("contract_id")
     if used.empty:
         return empty
     last = _days(used["ended_on"], latest=day)

@@ -96,29 +96,33 @@ def clean_text(text: str, *, limit: int) -> str:
     return _cut(_SPACE.sub(" ", _MARKUP.sub(" ", text[: 8 * limit])).strip(), limit)
 
 
-def developer_facets(developers: pd.DataFrame, repositories: pd.DataFrame) -> list[Facet]:
+def main_repositories(repositories: pd.DataFrame, *, most: int = MAX_FACETS) -> pd.DataFrame:
+    """The rows of each developer's repositories with the most own commits, ties by name."""
+    ordered = repositories.sort_values(
+        ["developer_id", "commits_count", "repository"], ascending=[True, False, True]
+    )
+    return ordered.groupby("developer_id").head(most)
+
+
+def developer_facets(
+    developers: pd.DataFrame, repositories: pd.DataFrame, *, most: int = MAX_FACETS
+) -> list[Facet]:
     """The facets of developers, ordered by developer and name.
 
     Args:
         developers: `marketplace.developers`: `developer_id`, `bio`, `declared_skills`.
         repositories: `platform.developer_repositories`.
+        most: Repositories of one developer that become facets.
 
     Returns:
-        One facet per repository, the `MAX_FACETS` with the most own commits, and one for bio and declared skills
-        where there are any. A developer without either has none.
+        One facet per main repository, and one for bio and declared skills where there are any. A developer without
+        either has none.
     """
     facets = [
         Facet(row["developer_id"], PROFILE_FACET, text)
         for row in developers.to_dict("records")
         if (text := profile_text(_present(row["bio"]), row["declared_skills"]))
     ]
-    kept = (
-        repositories.sort_values(
-            ["developer_id", "commits_count", "repository"], ascending=[True, False, True]
-        )
-        .groupby("developer_id")
-        .head(MAX_FACETS)
-    )
     facets += [
         Facet(
             row["developer_id"],
@@ -131,7 +135,7 @@ def developer_facets(developers: pd.DataFrame, repositories: pd.DataFrame) -> li
                 subjects=row["subjects"],
             ),
         )
-        for row in kept.to_dict("records")
+        for row in main_repositories(repositories, most=most).to_dict("records")
     ]
     return sorted(facets, key=lambda facet: (facet.developer_id, facet.name))
 

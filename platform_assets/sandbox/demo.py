@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -14,7 +15,8 @@ from filelock import FileLock
 
 from platform_assets.clients.database import Database
 from platform_assets.settings import Settings
-from platform_assets.tables import platform as tables
+from platform_assets.tables.monitoring import quarantined_rows
+from platform_assets.tables.platform import gateway_cursors, gateway_transactions
 
 if TYPE_CHECKING:
     from platform_assets.sandbox.world import World
@@ -37,18 +39,21 @@ def loaded_world(database: Database) -> dict[str, str] | None:
     return marker
 
 
-def _mark(database: Database, marker: dict[str, str] | None) -> None:
-    with database.transaction() as connection:
-        # COMMENT takes no parameters; the literal is quoted by SQLAlchemy.
-        text = sa.null() if marker is None else sa.literal(json.dumps(marker))
-        literal = text.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
-        connection.exec_driver_sql(f"COMMENT ON SCHEMA marketplace IS {literal}".replace("%", "%%"))
+def _mark(connection: sa.Connection, marker: dict[str, str] | None) -> None:
+    # COMMENT takes no parameters; the literal is quoted by SQLAlchemy.
+    text = sa.null() if marker is None else sa.literal(json.dumps(marker))
+    literal = text.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+    connection.exec_driver_sql(f"COMMENT ON SCHEMA marketplace IS {literal}".replace("%", "%%"))
 
 
 def ensure_marketplace(settings: Settings, database: Database) -> None:
-    """Load the generated marketplace unless a world is loaded already; then this costs one small file read."""
-    if loaded_world(database) is None:
-        load_world(settings, database, generated_world(settings))
+    """Load the generated marketplace unless a world is loaded already; then this costs one small query."""
+    if loaded_world(database) is not None:
+        return
+    with _world_lock(settings):
+        # Asked again: while another process loads a world there is none, and that one must stay.
+        if loaded_world(database) is None:
+            _load(settings, database, generated_world(settings))
 
 
 def generated_world(settings: Settings) -> World:
@@ -65,26 +70,38 @@ def generated_world(settings: Settings) -> World:
 
 def load_world(settings: Settings, database: Database, world: World) -> None:
     """Make `world` the one that the sandbox shows; loading the same one again changes nothing."""
+    with _world_lock(settings):
+        _load(settings, database, world)
+
+
+def _world_lock(settings: Settings) -> FileLock:
+    settings.home.joinpath("sandbox").mkdir(parents=True, exist_ok=True)
+    return FileLock(settings.home / "sandbox" / "world.lock")
+
+
+def _load(settings: Settings, database: Database, world: World) -> None:
     from platform_assets.sandbox.load import load_marketplace, world_hash
     from platform_assets.sandbox.process import state_path
     from platform_assets.sandbox.state import SandboxState
 
     marker = {"name": world.name, "anchor": world.anchor.isoformat(), "sha256": world_hash(world)}
-    settings.home.joinpath("sandbox").mkdir(parents=True, exist_ok=True)
-    with FileLock(settings.home / "sandbox" / "world.lock"):
-        state = SandboxState(state_path(settings.home))
-        if loaded_world(database) != marker:
+    with SandboxState(state_path(settings.home)) as state:
+        is_another = loaded_world(database) != marker
+        if is_another:
             # The marker goes first and comes last: a load that was cut off is done again.
             with database.transaction() as connection:
                 connection.execute(sa.schema.CreateSchema("marketplace", if_not_exists=True))
-                # Another world has another gateway account: how far the last one was read means nothing for it.
-                connection.execute(sa.delete(tables.gateway_cursors))
-                connection.execute(sa.delete(tables.gateway_transactions))
-            _mark(database, None)
+                _mark(connection, None)
             load_marketplace(database, world)
-            _mark(database, marker)
         # The APIs' state has a marker of its own, and keeps what was changed in it since.
         state.replace_world(world)
+        if is_another:
+            with database.transaction() as connection:
+                # After the APIs, or a run in between would read the last world's gateway once more. Another world has
+                # another account: how far the last one was read, and what was set aside, means nothing for it.
+                for table in (gateway_cursors, gateway_transactions, quarantined_rows):
+                    connection.execute(sa.delete(table))
+                _mark(connection, marker)
 
 
 def _first_anchor(settings: Settings) -> dt.date:
@@ -92,5 +109,8 @@ def _first_anchor(settings: Settings) -> dt.date:
     path = settings.home / "sandbox" / "anchor"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(settings.as_of_day.isoformat(), encoding="utf-8")
+        written = path.with_name(f"anchor.{os.getpid()}")
+        written.write_text(settings.as_of_day.isoformat(), encoding="utf-8")
+        # In one step, so that nobody reads half of it, whoever is killed when.
+        written.replace(path)
     return dt.date.fromisoformat(path.read_text(encoding="utf-8").strip())

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from platform_assets.currencies import gateway_from_minor
 from platform_assets.sandbox.dice import Dice, Weighted
 from platform_assets.sandbox.stripe_objects import (
     CARDS,
@@ -165,7 +166,7 @@ def build_objects(
     intent = new_object(
         "payment_intent",
         id=intent_id,
-        amount=plan.amount_minor,
+        amount=gateway_from_minor(plan.amount_minor, plan.currency),
         automatic_payment_methods={"allow_redirects": "always", "enabled": True},
         client_secret=f"{intent_id}_{gateway_id('secret', seed, plan.payment_id)}",
         created=epoch_s(plan.created_at),
@@ -232,7 +233,7 @@ def _refund(refund: RefundPlan, intent: Object, charge: Object, seed: int) -> li
     body = new_object(
         "refund",
         id=gateway_id("re", seed, charge["id"]),
-        amount=refund.amount_minor,
+        amount=gateway_from_minor(refund.amount_minor, intent["currency"].upper()),
         balance_transaction=gateway_id("txn", seed, charge["id"], "refund"),
         charge=charge["id"],
         created=epoch_s(refund.moment),
@@ -240,6 +241,6 @@ def _refund(refund: RefundPlan, intent: Object, charge: Object, seed: int) -> li
         payment_intent=intent["id"],
         reason="requested_by_customer",
     )
-    charge["amount_refunded"] = refund.amount_minor
-    charge["refunded"] = refund.amount_minor == charge["amount"]
+    charge["amount_refunded"] = body["amount"]
+    charge["refunded"] = body["amount"] == charge["amount"]
     return [body, refund_transaction_object(id=body["balance_transaction"], refund=body)]

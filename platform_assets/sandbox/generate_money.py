@@ -5,8 +5,8 @@ Only the generator may convert with these; derived tables never do without a dat
 
 from __future__ import annotations
 
+from platform_assets.currencies import exponent
 from platform_assets.sandbox.dice import Weighted
-from platform_assets.sandbox.stripe_objects import exponent
 
 _UNITS_PER_USD = {
     "USD": 1.0,

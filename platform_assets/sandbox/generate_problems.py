@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from platform_assets.currencies import exponent
 from platform_assets.sandbox.dice import Dice
 from platform_assets.sandbox.generate_hiring import Hiring
-from platform_assets.sandbox.stripe_objects import exponent
 
 UNKNOWN_TIME_ZONE = "Europe/Atlantis"
 UNKNOWN_CURRENCY = "XBC"

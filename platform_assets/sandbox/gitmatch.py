@@ -28,7 +28,14 @@ from platform_assets.sandbox.gitmatch_rows import (
 from platform_assets.sandbox.world import GithubContribution, GithubRepository, GithubUser, World
 from platform_assets.tables import marketplace
 
-__all__ = ["DataError", "read_contributions", "read_gitmatch", "read_projects", "read_qrels"]
+__all__ = [
+    "DataError",
+    "main_languages",
+    "read_contributions",
+    "read_gitmatch",
+    "read_projects",
+    "read_qrels",
+]
 
 _BYTES_PER_COMMIT = 1_000
 _MAX_TOPICS = 12
@@ -264,7 +271,7 @@ def _project(row: Project, anchor: dt.date) -> dict[str, Any]:
         "client_id": _owner(row.project),
         "title": row.project,
         "description": row.readme,
-        "declared_skills": _main_languages(row.languages),
+        "declared_skills": main_languages(row.languages),
         "hours_per_week": None,
         "starts_on": None,
         "status": "open",
@@ -277,7 +284,7 @@ def _owner(name_with_owner: str) -> str:
     return name_with_owner.partition("/")[0]
 
 
-def _main_languages(languages: Mapping[str, int]) -> list[str]:
+def main_languages(languages: Mapping[str, int]) -> list[str]:
     """The languages that a client would name, most used first."""
     code = {name: count for name, count in languages.items() if name not in _NOT_COUNTED_BY_GITHUB}
     least = _MIN_DECLARED_SHARE * sum(code.values())

@@ -10,6 +10,8 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from platform_assets import currencies
+from platform_assets.currencies import gateway_exponent
 from platform_assets.sandbox.stripe_defaults import DEFAULTS
 
 Object = dict[str, Any]
@@ -17,38 +19,45 @@ Object = dict[str, Any]
 SETTLEMENT_DELAY_S = 2 * 24 * 3600
 """A charge's money becomes available two days later, as in most of Stripe's countries."""
 
-# https://docs.stripe.com/currencies (presentment currencies, zero-decimal and three-decimal)
+# https://docs.stripe.com/currencies (presentment currencies)
 _CODES = (
-    "usd aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bmd bnd bob brl bsd bwp byn bzd cad cdf chf cny cop crc "
-    "cve czk dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gtq gyd hkd hnl htg huf idr ils inr isk jmd kes kgs khr kyd "
-    "kzt lak lbp lkr lrd lsl mad mdl mkd mmk mnt mop mur mvr mwk mxn myr mzn nad ngn nio nok npr nzd pab pen pgk php pkr "
-    "pln qar ron rsd rub sar sbd scr sek sgd shp sle sos srd std szl thb tjs top try ttd twd tzs uah uyu uzs wst xcd yer "
-    "zar zmw"
+    "usd aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob brl bsd bwp byn bzd cad cdf chf clp "
+    "cny cop crc cve czk djf dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gnf gtq gyd hkd hnl htg huf idr ils inr isk "
+    "jmd jod jpy kes kgs khr kmf krw kwd kyd kzt lak lbp lkr lrd lsl mad mdl mga mkd mmk mnt mop mur mvr mwk mxn myr mzn "
+    "nad ngn nio nok npr nzd omr pab pen pgk php pkr pln pyg qar ron rsd rub rwf sar sbd scr sek sgd shp sle sos srd szl "
+    "thb tjs tnd top try ttd twd tzs uah ugx uyu uzs vnd vuv wst xaf xcd xof xpf yer zar zmw"
 )
-_ZERO_DECIMAL_CODES = "bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf"
-_THREE_DECIMAL_CODES = "bhd jod kwd omr tnd"
-ZERO_DECIMAL = frozenset(_ZERO_DECIMAL_CODES.split())
-THREE_DECIMAL = frozenset(_THREE_DECIMAL_CODES.split())
-CURRENCIES = ZERO_DECIMAL | THREE_DECIMAL | frozenset(_CODES.split())
+CURRENCIES = frozenset(_CODES.split())
 
 _PERCENT_FEE_MILLE = 29
+_FIXED_FEES = {1: 30, 10: 100, 100: 3_000}
+"""Fixed part of a fee, by the step of the currency's amounts."""
 
 
 def exponent(currency: str) -> int:
-    """Decimal places of a currency's minor unit."""
-    currency = currency.lower()
-    return 0 if currency in ZERO_DECIMAL else 3 if currency in THREE_DECIMAL else 2
+    """Decimal places of the units in which Stripe counts a currency, in either case."""
+    return gateway_exponent(currency.upper())
+
+
+def amount_step(currency: str) -> int:
+    """What Stripe's amounts in a currency are multiples of.
+
+    Ten where there are three decimals, of which the last is always 0; a hundred where it counts in hundredths that the
+    currency does not have.
+    """
+    places = exponent(currency)
+    return 10 if places == 3 else 10 ** max(0, places - currencies.exponent(currency.upper()))
 
 
 def fee_minor(amount_minor: int, currency: str) -> int:
-    """The gateway's fee for a charge, in minor units: 2.9 % rounded half up, plus a fixed part.
+    """The gateway's fee for a charge, in its units: 2.9 % rounded half up, plus a fixed part.
 
-    The fixed part is 30 minor units, or 100 for a three-decimal currency. In three-decimal currencies Stripe's
-    amounts are multiples of ten, so the percentage is rounded to ten. The fee never exceeds the charge.
+    The fixed part is 0.30 of a currency with two decimals, 0.100 with three, and 30 without. Both parts are multiples of
+    the currency's step, and the fee never exceeds the charge.
     """
-    step = 10 if exponent(currency) == 3 else 1
+    step = amount_step(currency)
     percentage = (amount_minor * _PERCENT_FEE_MILLE + 500 * step) // (1000 * step) * step
-    return min(percentage + (100 if step == 10 else 30), amount_minor)
+    return min(percentage + _FIXED_FEES[step], amount_minor)
 
 
 def formatted(amount_minor: int, currency: str) -> str:

@@ -12,9 +12,9 @@ from platform_assets.sandbox.stripe_objects import (
     CURRENCIES,
     Card,
     Object,
+    amount_step,
     charge_object,
     charge_transaction_object,
-    exponent,
     new_object,
 )
 from platform_assets.sandbox.stripe_params import Params, StripeError
@@ -287,8 +287,9 @@ def _currency(value: str) -> str:
 def _amount(params: Params, currency: str) -> int:
     amount_minor = params.integer("amount", minimum=1, maximum=_MAX_AMOUNT)
     assert amount_minor is not None  # its presence was checked
-    if exponent(currency) == 3 and amount_minor % 10:
+    step = amount_step(currency)
+    if amount_minor % step:
         raise StripeError(
-            f"Invalid amount: the last digit of an amount in {currency.upper()} must be 0.", param="amount"
+            f"Invalid amount: an amount in {currency.upper()} must be a multiple of {step}.", param="amount"
         )
     return amount_minor

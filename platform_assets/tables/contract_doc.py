@@ -23,16 +23,19 @@ This page is made from `platform_assets/tables/marketplace.py` by `python -m pla
 
 ## Rules for every column
 
-- **Names and types** are as below. A narrower type that holds the same values will do: `varchar` for `text`, `integer` for
-  `bigint`. Additional columns are ignored.
+- **Names and types** are as below. Some other types are read as if they were cast: `varchar`, `char` and `citext` for
+  `text`, `varchar[]` for `text[]`, `integer` and `smallint` for `bigint`, `smallint` for `integer`, `real` and `numeric` for
+  `double precision`, and for each of these a domain over it. A length or precision does not matter. Anything else, such as
+  `uuid` for a key or an enumeration for a status, wants a cast in the view: `id::text`. Additional columns are ignored.
 - **Null** means "not known" or what the column says that it means. Where null is not allowed, a row that has one anyway is
   quarantined with its reason, and the other rows go on. The same happens to a value that can't be true, such as a
-  negative rate. An asset check counts these rows.
-- **Ids** are text, stable, and never used for another thing later. Cast your own keys with `id::text`. No foreign keys are
-  needed: a row that refers to something that isn't there is left out where it is used.
+  negative rate or an amount without a currency, to a word that is none of those named below, and to every row of a key that
+  occurs twice. Asset checks count these rows.
+- **Ids** are text, stable, and never used for another thing later. No foreign keys are needed: a row that refers to
+  something that isn't there is left out where it is used.
 - **Money** is a `bigint` in the minor unit of its currency after ISO 4217: 1250 is 12.50 in USD, 1250 in JPY and 1.250 in
   KWD. Currency codes are upper case. Amounts in different currencies are never added.
-- **Instants** are `timestamp with time zone`. **Days** are `date` and mean the day in UTC.
+- **Instants** are `timestamp with time zone`. **Days** are `date` and mean the day in UTC. `infinity` counts as null.
 - **`updated_at`** moves whenever anything in the row changes. What is derived from a row is refreshed because of it.
 - **Rows leave** when they are deleted. An account that is only closed should stay with `is_active = false`, so that its
   history still counts.

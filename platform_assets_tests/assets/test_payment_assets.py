@@ -1,16 +1,23 @@
 """The payment assets, materialized with their checks over a real Postgres and the local Stripe API."""
 
+import dataclasses
 import datetime as dt
 import json
 
 import dagster as dg
 import pytest
-from sandbox_server import change_behaviour
+from sandbox_server import change_behaviour, running_sandbox, stripe_client
 from scripted_http import Reply, pass_on, serve
 from small_world import AS_OF, NOW, WORLD, derived_rows, gateway_client, plain_rows, rows_of
 
-from platform_assets.payments.assets import analytics_run_tags, find_days_to_compute
+from platform_assets.payments.assets import (
+    RANGE_END_TAG,
+    RANGE_START_TAG,
+    analytics_run_tags,
+    find_days_to_compute,
+)
 from platform_assets.payments.gateway_objects import OBJECT_TYPES
+from platform_assets.schedules import ANALYTICS_JOB
 from platform_assets.tables import platform as tables
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
@@ -112,11 +119,39 @@ def test_a_bad_object_is_set_aside_counted_and_leaves_when_it_is_read_again_good
     assert {row[0] for row in derived_rows(fresh.database)["gateway_transactions"]} == OBJECTS - {victim}
     assert ("gateway_transactions", "quarantined_objects") in outcome.broken_checks(WARN)
     assert fresh.values("SELECT row_key FROM monitoring.quarantined_rows") == [victim]
-    # It is older than what a run reads again by itself.
-    fresh.execute("DELETE FROM platform.gateway_cursors")
-    read_gateway(fresh)
+    # It is older than what a list reaches back to, so it is asked for by its id.
+    assert read_gateway(fresh).metadata("gateway_transactions")["objects_read_again"] == 1
     assert {row[0] for row in derived_rows(fresh.database)["gateway_transactions"]} == OBJECTS
     assert not fresh.values("SELECT row_key FROM monitoring.quarantined_rows")
+
+
+def test_an_intent_that_is_paid_weeks_after_it_was_made_is_read_again(fresh, tmp_path):
+    now = dt.datetime.now(dt.UTC)
+    [old] = [
+        item["id"]
+        for item in WORLD.stripe_objects
+        if item["object"] == "payment_intent"
+        and item["status"] == "requires_payment_method"
+        and item["created"] < (now - 30 * DAY).timestamp()
+    ][:1]
+
+    def status():
+        return fresh.values("SELECT status FROM platform.gateway_transactions WHERE object_id = :id", id=old)
+
+    with running_sandbox(tmp_path, loaded=WORLD) as own:
+        platform = dataclasses.replace(fresh, endpoints=own)
+        read_gateway(platform, now=now)
+        assert status() == ["requires_payment_method"]
+        with stripe_client(own) as stripe:
+            stripe.payment_intents.confirm(old, {"payment_method": "pm_card_visa"})
+
+        paid = read_gateway(platform, now=now)
+        again = read_gateway(platform, now=now)
+
+    assert status() == ["succeeded"]
+    assert paid.metadata("gateway_transactions")["objects_read_again"] == 1
+    assert again.metadata("gateway_transactions")["objects_read_again"] == 0
+    assert again.rows_written("gateway_transactions") == 0
 
 
 def test_a_payment_that_the_gateway_never_captured_turns_the_check_red(settled):
@@ -130,6 +165,57 @@ def test_a_payment_that_the_gateway_never_captured_turns_the_check_red(settled):
     check = outcome.checks()["gateway_transactions", "captured_payments_exist"]
     assert not check.passed
     assert check.metadata["payments"].value == [payment]
+
+
+def test_a_payment_captured_after_the_last_read_is_not_missing_yet(settled):
+    settled.execute(
+        "UPDATE marketplace.payments SET payment_intent_id = 'pi_new', paid_at = :later WHERE payment_id = "
+        "(SELECT min(payment_id) FROM marketplace.payments WHERE status = 'paid')",
+        later=NOW + dt.timedelta(minutes=1),
+    )
+    before = settled.run_checks("gateway_transactions")
+    after = settled.run("gateway_transactions", now=NOW + DAY)
+
+    check = ("gateway_transactions", "captured_payments_exist")
+    assert before.checks()[check].passed
+    assert not after.checks()[check].passed
+
+
+def test_payments_are_not_missed_in_a_gateway_that_is_switched_off(fresh):
+    outcome = fresh.run("gateway_transactions", gateway=None)
+
+    assert outcome.is_success
+    assert not outcome.broken_checks(ERROR)
+
+
+def test_payments_that_break_the_contract_are_counted(settled):
+    settled.execute("UPDATE marketplace.payments SET status = 'PAID' WHERE status = 'paid'")
+
+    # The first round may count before another check of it has read the payments.
+    settled.run_checks("gateway_transactions")
+    outcome = settled.run_checks("gateway_transactions")
+
+    assert ("gateway_transactions", "quarantined_payments") in outcome.broken_checks(WARN)
+    assert ("gateway_transactions", "quarantined_payments_ratio") in outcome.broken_checks(ERROR)
+
+
+def test_yesterday_is_missing_once_its_run_has_had_the_time(settled):
+    settled.run_analytics()
+    midnight = dt.datetime(2026, 11, 2, tzinfo=dt.UTC)
+
+    before = settled.run_checks("payment_analytics", now=midnight + dt.timedelta(hours=1))
+    after = settled.run_checks("payment_analytics", now=midnight + dt.timedelta(hours=5))
+
+    assert ("payment_analytics", "missing_days") not in before.broken_checks(ERROR)
+    assert ("payment_analytics", "missing_days") in after.broken_checks(ERROR)
+
+
+def test_days_after_the_one_that_is_looked_at_are_no_difference(settled):
+    settled.run_analytics()
+
+    outcome = settled.run_checks("payment_analytics", now=NOW - 60 * DAY)
+
+    assert not outcome.broken_checks(ERROR)
 
 
 def test_one_run_computes_every_day_and_another_finds_none(settled):
@@ -146,13 +232,15 @@ def test_one_run_computes_every_day_and_another_finds_none(settled):
     assert settled.run_analytics() is None
 
 
-def test_computing_the_same_days_again_writes_nothing(settled):
-    tags = analytics_run_tags(settled.database, settled.instance, AS_OF)
-    settled.run_analytics()
+def test_computing_a_day_again_writes_nothing(settled):
+    [day] = settled.values("SELECT max(created_at)::date::text FROM platform.gateway_transactions")
+    tags = {RANGE_START_TAG: day, RANGE_END_TAG: day}
+    settled.run(job=ANALYTICS_JOB, tags=tags, with_checks=False)
     before = analytics(settled)
 
-    again = settled.run(job="generate_payment_analytics_report_job", tags=tags, with_checks=False)
+    again = settled.run(job=ANALYTICS_JOB, tags=tags, with_checks=False)
 
+    assert before
     assert again.rows_written("payment_analytics") == 0
     assert analytics(settled) == before
 

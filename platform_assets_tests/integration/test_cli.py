@@ -32,7 +32,7 @@ def invoke(home, monkeypatch):
         if name.startswith("PLATFORM_"):
             monkeypatch.delenv(name)
     # A command points the process at its own Dagster home: what was there comes back at the end.
-    monkeypatch.setenv("DAGSTER_HOME", "/nowhere")
+    monkeypatch.setenv("DAGSTER_HOME", str(home.parent / "dagster"))
     monkeypatch.setenv("PLATFORM_HOME", str(home))
 
     def run(*arguments, **environment):

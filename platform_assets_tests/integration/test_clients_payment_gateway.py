@@ -163,6 +163,26 @@ def test_a_failure_in_the_middle_is_told_after_what_came_before(
     assert "list objects of type charge created since 2010-01-01" in str(caught.value)
 
 
+def test_one_object_is_read_as_it_is_and_what_is_not_there_is_none(sandbox: SandboxEndpoints) -> None:
+    with connect(sandbox.stripe_url) as gateway:
+        item = gateway.read_object("charge", "ch_7")
+        assert item is not None
+        assert item["payment_intent"] == "pi_7"
+        assert gateway.read_object("charge", "ch_none") is None
+
+
+def test_an_object_that_can_not_be_read_is_no_missing_one() -> None:
+    def answer(_: Call) -> Reply:
+        return Reply(503, {"error": {"message": "Down", "type": "api_error"}})
+
+    with (
+        serve(answer) as url,
+        connect(url, retries_count=0) as gateway,
+        pytest.raises(TransientError, match="read the charge ch_7"),
+    ):
+        gateway.read_object("charge", "ch_7")
+
+
 def test_a_gateway_that_is_down_is_transient() -> None:
     with connect("http://127.0.0.1:1", retries_count=0) as gateway, pytest.raises(TransientError):
         list_ids(gateway)

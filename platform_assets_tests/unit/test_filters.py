@@ -56,6 +56,8 @@ def test_a_closed_account_is_not_matched():
         (AS_OF + dt.timedelta(days=60), AS_OF + dt.timedelta(days=40), False),
         # A start that has passed is as good as today.
         (AS_OF + dt.timedelta(days=5), AS_OF - dt.timedelta(days=300), True),
+        (AS_OF, dt.date(9999, 12, 30), True),
+        (dt.date(9999, 12, 30), None, False),
     ],
 )
 def test_availability_is_counted_from_the_wanted_start_with_slack(available_from, starts_on, passes):

@@ -18,6 +18,7 @@ from platform_assets.payments.gateway_objects import (
     OVERLAP,
     find_referenced_ids,
     plan_read,
+    plan_rereads,
     transaction_rows,
 )
 from platform_assets.tables import platform as tables
@@ -199,6 +200,40 @@ def test_a_read_reaches_back_behind_the_last_one(seconds: int) -> None:
     read_through = dt.datetime.fromtimestamp(seconds, tz=dt.UTC)
     assert plan_read(read_through) == read_through - OVERLAP
     assert plan_read(None) == FIRST_READ_FROM
+
+
+def test_older_objects_are_read_again_when_they_may_have_changed() -> None:
+    known = pd.DataFrame(
+        [
+            ("pi_open", "requires_payment_method"),
+            ("pi_paid", "succeeded"),
+            ("ch_bank", "pending"),
+            ("ch_old", "succeeded"),
+            ("re_back", "succeeded"),
+            ("ch_1", "pending"),
+        ],
+        columns=["object_id", "status"],
+    )
+    objects = [
+        charge(),
+        charge(id="ch_2", payment_intent="pi_open"),
+        charge(id="ch_3", payment_intent="pi_paid"),
+        charge(id="ch_4", payment_intent="pi_never_seen"),
+        balance(id="txn_2", source="ch_old"),
+        balance(id="txn_3", source="re_back"),
+        balance(id="txn_4", source="po_1"),
+    ]
+
+    rereads = plan_rereads(objects, known=known, quarantined_ids=["txn_9", "ch_2", "row:0f3a"])
+
+    assert rereads == [
+        ("charge", "ch_bank"),
+        ("payment_intent", "pi_1"),
+        ("payment_intent", "pi_never_seen"),
+        ("payment_intent", "pi_open"),
+        ("refund", "re_back"),
+        ("balance_transaction", "txn_9"),
+    ]
 
 
 def test_stripes_own_examples_become_rows() -> None:

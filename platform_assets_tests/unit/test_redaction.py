@@ -7,6 +7,8 @@ from platform_assets.monitoring.redaction import REDACTED, redact, redact_text
     ("text", "clean"),
     [
         ("postgresql://app:p@ss:w0rd@db:5432/x failed", f"postgresql://app:{REDACTED}@db:5432/x failed"),
+        ("postgresql://app:pa/ss@db/x failed", f"postgresql://app:{REDACTED}@db/x failed"),
+        ("of pi_3OexampleIntent_secret_x9 there", f"of {REDACTED} there"),
         ("redis://:secret@cache/0", f"redis://:{REDACTED}@cache/0"),
         ("host=db password=hunter2 user=app", f"host=db password={REDACTED} user=app"),
         ("Authorization: Bearer abcdefgh.ijk", f"Authorization: Bearer {REDACTED}"),
@@ -24,6 +26,7 @@ def test_secrets_are_taken_out_of_texts(text: str, clean: str) -> None:
     [
         "matches are 3 hours old",
         "https://github.com/owner/name?page=2",
+        "http://localhost:8080/users?mail=a@b",
         "postgresql://app@db/x",
         "pi_3OexampleIntent needs a new payment method",
     ],
@@ -39,6 +42,7 @@ def test_values_under_names_of_secrets_are_taken_out_and_counts_stay() -> None:
         "tokens_count": 7,
         "text_sha256": "0f",
         "deep": {"Password": "x"},
+        "credentials": {"user": {"pin": "x"}, "count": 1},
     }
 
     assert redact(details) == {
@@ -47,4 +51,5 @@ def test_values_under_names_of_secrets_are_taken_out_and_counts_stay() -> None:
         "tokens_count": 7,
         "text_sha256": "0f",
         "deep": {"Password": REDACTED},
+        "credentials": {"user": {"pin": REDACTED}, "count": 1},
     }

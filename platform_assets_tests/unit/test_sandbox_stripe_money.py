@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from platform_assets.currencies import gateway_from_minor, minor_from_gateway
 from platform_assets.sandbox.stripe_defaults import DEFAULTS
 from platform_assets.sandbox.stripe_objects import (
     CARDS,
     CURRENCIES,
-    THREE_DECIMAL,
+    amount_step,
     charge_object,
     charge_transaction_object,
     exponent,
@@ -114,10 +115,10 @@ def test_the_fields_that_are_always_there_are_served(kind, published):
 
 @given(st.integers(min_value=1, max_value=99_999_999), st.sampled_from(sorted(CURRENCIES)))
 def test_a_fee_is_the_percentage_rounded_half_up_and_the_fixed_part(amount_minor, currency):
-    if currency in THREE_DECIMAL:
-        amount_minor = max(10, amount_minor // 10 * 10)
+    step = amount_step(currency)
+    fixed = {1: 30, 10: 100, 100: 3_000}[step]
+    amount_minor = max(step, amount_minor // step * step)
     fee = fee_minor(amount_minor, currency)
-    step, fixed = (10, 100) if currency in THREE_DECIMAL else (1, 30)
 
     assert 0 < fee <= amount_minor
     assert fee % step == 0
@@ -130,6 +131,18 @@ def test_fees_of_known_amounts():
     assert fee_minor(10_000, "jpy") == 290 + 30
     assert fee_minor(1_500, "kwd") == 40 + 100  # 43.5, to a multiple of ten
     assert fee_minor(20, "usd") == 20
+    assert (
+        fee_minor(500_000, "ugx") == 14_500 + 3_000
+    )  # 5,000 shillings, counted in hundredths that are always 00
+
+
+@given(st.integers(min_value=1, max_value=99_999), st.sampled_from(sorted(CURRENCIES)))
+def test_every_amount_that_is_served_is_one_in_the_currencys_own_minor_unit(steps_count, currency):
+    amount = steps_count * amount_step(currency)
+
+    for served in (amount, fee_minor(amount, currency)):
+        own = minor_from_gateway(served, currency.upper())
+        assert gateway_from_minor(own, currency.upper()) == served
 
 
 def test_what_is_left_of_a_charge_and_its_fee_make_up_its_amount():
@@ -148,7 +161,7 @@ def test_a_refunds_transaction_takes_the_amount_and_gives_no_fee_back():
 
 
 def test_amounts_are_written_with_the_decimals_of_their_currency():
-    assert [exponent(code) for code in ("usd", "JPY", "kwd")] == [2, 0, 3]
+    assert [exponent(code) for code in ("usd", "JPY", "kwd", "ugx", "mga")] == [2, 0, 3, 2, 0]
     assert formatted(123_456, "usd") == "$1,234.56"
     assert formatted(500, "jpy") == "¥500"
     assert formatted(1_500, "kwd") == "1.500 KWD"

@@ -100,3 +100,10 @@ def test_a_malformed_value_is_named_without_being_shown(environment: pytest.Monk
     assert "PLATFORM_AS_OF" in str(caught.value)
     assert "PLATFORM_SANDBOX_ERROR_RATE" in str(caught.value)
     assert "yesterday" not in str(caught.value)
+
+
+def test_faults_of_more_than_every_call_are_refused(environment: pytest.MonkeyPatch) -> None:
+    set_all(environment, {"PLATFORM_SANDBOX_ERROR_RATE": "0.7", "PLATFORM_SANDBOX_TIMEOUT_RATE": "0.4"})
+
+    with pytest.raises(ConfigurationError, match="PLATFORM_SANDBOX_TIMEOUT_RATE together exceed 1"):
+        load_settings()

@@ -45,6 +45,7 @@ def _repositories(*rows: dict[str, Any]) -> pd.DataFrame:
 
 def _contracts(*rows: dict[str, Any]) -> pd.DataFrame:
     defaults = {
+        "contract_id": "contract",
         "developer_id": "ada",
         "status": "completed",
         "skills_used": ["Golang"],
@@ -213,3 +214,35 @@ def test_many_developers_take_seconds() -> None:
     rows = skill_profiles(repositories, developers, None, VOCABULARY, as_of=AS_OF)
     assert len(rows) == 2 * count
     assert time.perf_counter() - started < 20
+
+
+def test_the_order_of_rows_does_not_move_a_bit() -> None:
+    rng = np.random.default_rng(0)
+    people = [f"d{i}" for i in range(200)]
+    work = _repositories(
+        *(
+            {
+                "developer_id": developer,
+                "repository": f"{developer}/{i}",
+                "languages": dict(zip(("Python", "C", "Go"), rng.integers(1, 9_999, 3))),
+                "commits_count": int(rng.integers(1, 500)),
+            }
+            for developer in people
+            for i in range(8)
+        )
+    )
+    jobs = _contracts(
+        *(
+            {
+                "contract_id": f"{developer}-{i}",
+                "developer_id": developer,
+                "ended_on": AS_OF - dt.timedelta(days=int(rng.integers(0, 900))),
+            }
+            for developer in people
+            for i in range(4)
+        )
+    )
+    developers = _developers(*({"developer_id": developer} for developer in people))
+    expected = _profiles(work, developers, jobs)
+    shuffled = _profiles(*(part.sample(frac=1, random_state=0) for part in (work, developers, jobs)))
+    pd.testing.assert_frame_equal(shuffled, expected, check_exact=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pgvector.sqlalchemy import Vector
 from sqlalchemy.dialects import postgresql as pg
 
-from platform_assets.clients.database import BadRowsError, Database, WriteCounts
+from platform_assets.clients.database import BadRowsError, Database, WriteCounts, is_among, is_not_among
 from platform_assets.tables.platform import updated_at
 
 METADATA = sa.MetaData()
@@ -117,6 +117,17 @@ def test_an_empty_frame_deletes_its_scope_only_when_told_to(db: Database) -> Non
     assert db.upsert(PAIRS, nothing) == WriteCounts()
     assert db.upsert(PAIRS, nothing, delete_missing=PAIRS.c.left == "a") == WriteCounts(deleted=1)
     assert db.upsert(PAIRS, nothing, delete_missing=True) == WriteCounts(deleted=1)
+
+
+def test_a_scope_may_name_more_keys_than_a_statement_has_parameters(db: Database) -> None:
+    named = ["a", *(f"other {number}" for number in range(70_000))]
+    rows = pairs(("a", 1, 1.0), ("b", 1, 2.0))
+    for scope, kept in ((is_among, "b"), (is_not_among, "a")):
+        db.upsert(PAIRS, rows)
+        assert db.upsert(PAIRS, rows[:0], delete_missing=scope(PAIRS.c.left, named)).deleted == 1
+        assert db.read(sa.select(PAIRS.c.left))["left"].tolist() == [kept]
+    assert db.upsert(PAIRS, rows[:0], delete_missing=is_among(PAIRS.c.left, [])).deleted == 0
+    assert db.upsert(PAIRS, rows[:0], delete_missing=is_not_among(PAIRS.c.left, [])).deleted == 1
 
 
 def test_columns_that_the_frame_lacks_keep_their_value_and_default(db: Database) -> None:
