@@ -24,7 +24,7 @@ stop:
 	@if [ -x $(BIN)/platform-assets ]; then $(BIN)/platform-assets stop; else echo "Nothing was set up, nothing runs."; fi
 
 test: setup-dev
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n logical --dist loadfile
 
 check: setup-dev
 	@$(BIN)/ruff format --check .

@@ -62,6 +62,8 @@ def write_activation(settings: Settings) -> Path:
     path = settings.home / "env"
     activate = Path(sys.executable).parent / "activate"
     lines = (
+        # The servers of this home, whatever the shell had before.
+        f"export PLATFORM_HOME={shlex.quote(str(settings.home.resolve()))}",
         f"export DAGSTER_HOME={shlex.quote(str(home))}",
         # `dagster asset …` reads neither workspace.yaml nor pyproject.toml.
         f"export DAGSTER_MODULE_NAME={CODE_LOCATION}",

@@ -1,6 +1,6 @@
 """The profile assets: thin Dagster functions that read, call pure functions, write, and say what changed."""
 
-from collections.abc import Iterable, Iterator
+from functools import partial
 
 import dagster as dg
 import pandas as pd
@@ -10,12 +10,11 @@ from platform_assets.clients.contract import ContractRead, read_contract
 from platform_assets.clients.database import Database, WriteCounts, is_among, is_not_among
 from platform_assets.clients.embedder import Embedder, text_sha256
 from platform_assets.clients.github import GithubClient
-from platform_assets.clients.github_values import ProfileResult
-from platform_assets.clients.http_errors import ServiceError
+from platform_assets.clients.github_values import RateBudget
 from platform_assets.profiles import requirements, skills, vectors
 from platform_assets.profiles.embeddings import embed_texts
 from platform_assets.profiles.extraction import label_text
-from platform_assets.profiles.github_profiles import plan_refresh, profile_rows
+from platform_assets.profiles.refresh import refresh_profiles
 from platform_assets.profiles.vocabulary import Vocabulary, vocabulary_from_frames
 from platform_assets.profiles.vocabulary_growth import grow_vocabulary
 from platform_assets.resources import Clock
@@ -25,9 +24,6 @@ from platform_assets.tables import platform as tables
 
 GROUP = "profiles"
 
-ACCOUNTS_PER_COMMIT = 200
-"""An interrupted refresh keeps all but the last so many accounts."""
-
 OPEN = "open"
 
 
@@ -36,26 +32,15 @@ def _gone(table: sa.Table, read: ContractRead) -> sa.ColumnElement[bool]:
     return is_not_among(next(iter(table.primary_key.columns)), read.present_keys)
 
 
+def _delete_gone(database: Database, read: ContractRead, *of: sa.Table) -> WriteCounts:
+    with database.transaction() as connection:
+        deleted = [connection.execute(sa.delete(table).where(_gone(table, read))).rowcount for table in of]
+    return WriteCounts(deleted=sum(deleted))
+
+
 def _replaceable(table: sa.Table, read: ContractRead) -> sa.ColumnElement[bool]:
     """Rows that a full recomputation may delete: all but those of developers or projects that are set aside."""
     return is_not_among(next(iter(table.primary_key.columns)), read.set_aside_keys)
-
-
-def _in_chunks(results: Iterable[ProfileResult]) -> Iterator[list[ProfileResult]]:
-    """Results in chunks; when reading breaks off, what was read comes before the error goes on."""
-    chunk: list[ProfileResult] = []
-    try:
-        for result in results:
-            chunk.append(result)
-            if len(chunk) == ACCOUNTS_PER_COMMIT:
-                yield chunk
-                chunk = []
-    except ServiceError:
-        if chunk:
-            yield chunk
-        raise
-    if chunk:
-        yield chunk
 
 
 @table_asset(
@@ -73,53 +58,28 @@ def developer_profiles(
 
     Own work by repository goes to `platform.developer_repositories`.
     """
-    read = read_contract(database, marketplace.developers)
-    known = read_table(database, tables.developer_profiles)
-    known_repositories = read_table(database, tables.developer_repositories)
-    counts = WriteCounts()
-    with database.transaction() as connection:
-        for table in (tables.developer_repositories, tables.developer_profiles):
-            counts += WriteCounts(
-                deleted=connection.execute(sa.delete(table).where(_gone(table, read))).rowcount
-            )
-    due = plan_refresh(read.rows, known, now=clock.read())
-
-    def write(chunk: list[ProfileResult], part: pd.DataFrame) -> WriteCounts:
-        rows = profile_rows(chunk, part, known, known_repositories, attempted_at=clock.read())
-        replaced = tables.developer_repositories.c.developer_id.in_(rows.replaced_developer_ids)
-        with database.transaction() as connection:
-            return database.upsert(
-                tables.developer_profiles,
-                rows.profiles,
-                connection=connection,
-                quarantine_as="github.accounts",
-            ) + database.upsert(
-                tables.developer_repositories,
-                rows.repositories,
-                delete_missing=replaced,
-                connection=connection,
-                quarantine_as="github.repositories",
-            )
-
-    counts += write([], due[due["github_login"].isna()])
+    developers = read_contract(database, marketplace.developers)
+    deleted = _delete_gone(database, developers, tables.developer_repositories, tables.developer_profiles)
     if github is None:
-        context.log.warning("GitHub is switched off: nothing was read, what is known stays.")
-        return written(database, tables.developer_profiles, counts, accounts_due=len(due), accounts_read=0)
-    linked = due[due["github_login"].notna()]
-    logins = linked["github_login"].str.casefold()
-    accounts_read = 0
-    for chunk in _in_chunks(github.read_profiles(list(linked["github_login"]), now=clock.read())):
-        counts += write(chunk, linked[logins.isin([result.login.casefold() for result in chunk])])
-        accounts_read += len(chunk)
-        context.log.info("%d of %d accounts read", accounts_read, logins.nunique())
+        context.log.warning("GitHub is switched off: nothing is read, what is known stays.")
+    done = refresh_profiles(
+        database,
+        github,
+        developers.rows,
+        known=read_table(database, tables.developer_profiles),
+        known_repositories=read_table(database, tables.developer_repositories),
+        read_clock=clock.read,
+        tell=partial(context.log.info, "%d of %d accounts read"),
+    )
+    budget = github.budget if github else RateBudget()
     return written(
         database,
         tables.developer_profiles,
-        counts,
-        accounts_due=int(logins.nunique()),
-        accounts_read=accounts_read,
-        github_calls=github.budget.calls_count,
-        github_points=github.budget.cost_points,
+        deleted + done.counts,
+        accounts_due=done.accounts_due,
+        accounts_read=done.accounts_read,
+        github_calls=budget.calls_count,
+        github_points=budget.cost_points,
     )
 
 
@@ -258,10 +218,7 @@ def project_requirements(
     Only open projects whose text or vocabulary changed are read again.
     """
     projects = read_contract(database, marketplace.projects)
-    with database.transaction() as connection:
-        deleted = 0
-        for table in (tables.project_requirements, tables.requirement_extractions):
-            deleted += connection.execute(sa.delete(table).where(_gone(table, projects))).rowcount
+    deleted = _delete_gone(database, projects, tables.requirement_extractions, tables.project_requirements)
     vocabulary = _read_vocabulary(database)
     texts = requirements.project_inputs(
         projects.rows[projects.rows["status"] == OPEN], vocabulary, model=embedder.model_name
@@ -274,7 +231,7 @@ def project_requirements(
     )
     read_again = list(changed["project_id"])
     with database.transaction() as connection:
-        counts = WriteCounts(deleted=deleted) + database.upsert(
+        counts = deleted + database.upsert(
             tables.project_requirements,
             found.requirements,
             delete_missing=is_among(tables.project_requirements.c.project_id, read_again),
