@@ -10,7 +10,15 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["platform_assets", "platform_assets.*"]),
     package_data={
-        "platform_assets": ["**/*.csv", "**/*.json", "**/*.html", "**/*.graphql", "**/*.mako", "**/*.ini", "**/*.css"]
+        "platform_assets": [
+            "**/*.csv",
+            "**/*.json",
+            "**/*.html",
+            "**/*.graphql",
+            "**/*.mako",
+            "**/*.ini",
+            "**/*.css",
+        ]
     },
     install_requires=[
         "dagster",
@@ -51,6 +59,8 @@ setup(
     ],
     extras_require={
         "dev": [
+            # Speaks Bolt as Neo4j does, with a Java of its own: the graph server of tests and benchmarks.
+            "arcadedb-embedded",
             "hypothesis",
             "mypy",
             "pandas-stubs",

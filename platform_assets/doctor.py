@@ -12,7 +12,7 @@ from rich.console import Console
 from platform_assets.clients.contract import contract_problems
 from platform_assets.clients.database import MINIMUM_POSTGRES, Database
 from platform_assets.failures import explain
-from platform_assets.resources import database_url, open_gateway, open_github
+from platform_assets.resources import database_url, open_gateway, open_github, open_graph
 from platform_assets.settings import Settings
 
 
@@ -50,6 +50,7 @@ def examine(settings: Settings) -> list[Finding]:
         *_attempt("dagster storage", lambda: _dagster_storage(settings)),
         *_attempt("github", lambda: _github(settings)),
         *_attempt("stripe", lambda: _gateway(settings)),
+        *_attempt("neo4j", lambda: _graph(settings)),
         *_attempt("embedder", _embedder),
     ]
 
@@ -120,6 +121,19 @@ def _gateway(settings: Settings) -> list[Finding]:
     with client:
         client.verify_key()
     return [Finding("stripe", "ok", "answers and accepts the key")]
+
+
+def _graph(settings: Settings) -> list[Finding]:
+    client = open_graph(settings)
+    if client is None:
+        why = (
+            "switched off by PLATFORM_NEO4J_URI=off"
+            if settings.neo4j_uri
+            else "off: PLATFORM_NEO4J_URI is not set"
+        )
+        return [Finding("neo4j", "off", why)]
+    with client:
+        return [Finding("neo4j", "ok", f"answers as {client.read_agent()} and accepts the user")]
 
 
 def _embedder() -> list[Finding]:

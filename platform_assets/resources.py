@@ -20,6 +20,7 @@ from platform_assets.settings import Settings, is_off
 if TYPE_CHECKING:
     from platform_assets.clients.embedder import Embedder
     from platform_assets.clients.github import GithubClient
+    from platform_assets.clients.graph import GraphClient
     from platform_assets.clients.payment_gateway import PaymentGateway
 
 
@@ -121,6 +122,21 @@ def open_gateway(settings: Settings) -> PaymentGateway | None:
     )
 
 
+def open_graph(settings: Settings) -> GraphClient | None:
+    """A Neo4j client; None when Neo4j is switched off, as it is in sandbox mode unless a URI is given."""
+    from platform_assets.clients.graph import GraphClient
+
+    if settings.neo4j_uri is None or is_off(settings.neo4j_uri):
+        return None
+    assert settings.neo4j_password is not None  # load_settings has seen to it
+    return GraphClient(
+        uri=settings.neo4j_uri,
+        user=settings.neo4j_user,
+        password=settings.neo4j_password.get_secret_value(),
+        timeout_s=settings.request_timeout_s,
+    )
+
+
 def open_embedder() -> Embedder:
     """The embedder; its model is loaded when the first text is encoded."""
     from platform_assets.clients.embedder import Embedder
@@ -152,6 +168,12 @@ def resource_definitions(settings: Settings) -> dict[str, Any]:
         with open_gateway(settings) or nullcontext() as client:
             yield client
 
+    @dg.resource(description="Neo4j (PLATFORM_NEO4J_URI, _USER, _PASSWORD); none when off.")
+    @contextmanager
+    def graph(_: dg.InitResourceContext) -> Iterator[GraphClient | None]:
+        with open_graph(settings) or nullcontext() as client:
+            yield client
+
     @dg.resource(description="The packaged sentence-transformers model.")
     def embedder(_: dg.InitResourceContext) -> Embedder:
         return open_embedder()
@@ -160,4 +182,11 @@ def resource_definitions(settings: Settings) -> dict[str, Any]:
     def clock(_: dg.InitResourceContext) -> Clock:
         return Clock(as_of=settings.as_of_day)
 
-    return {"database": database, "github": github, "gateway": gateway, "embedder": embedder, "clock": clock}
+    return {
+        "database": database,
+        "github": github,
+        "gateway": gateway,
+        "graph": graph,
+        "embedder": embedder,
+        "clock": clock,
+    }

@@ -3,14 +3,15 @@
 A queue is a Dagster pool (on the assets) and a run tag (here). Only wiring; the work is the assets'.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from platform_assets.clients.database import Database
+from platform_assets.profiles.graph_projection import RECONCILE_TAG
 from platform_assets.resources import Clock
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Entry:
         selection: The assets it materializes, with their checks; None for `check_performance_thresholds`, which
             evaluates every check and materializes nothing.
         overlap: What happens when its last run is still going.
+        tags: More tags of its runs.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Entry:
     queue: str
     selection: tuple[str, ...] | None
     overlap: Overlap
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def job_name(self) -> str:
@@ -57,6 +60,7 @@ class Entry:
 
 
 VECTORS = ("skill_embeddings", "developer_vectors", "project_vectors")
+GRAPH = ("skill_graph", "skill_graph_projection")
 
 TIMETABLE: tuple[Entry, ...] = (
     Entry("update_developer_profiles", "3 * * * *", "ai_services", ("developer_profiles",), Overlap.SKIP),
@@ -64,10 +68,17 @@ TIMETABLE: tuple[Entry, ...] = (
         "periodic_skill_profile_updates",
         "8,38 * * * *",
         "ai_services",
-        ("skill_profiles", "project_requirements", *VECTORS),
+        ("skill_profiles", "project_requirements", *VECTORS, *GRAPH),
         Overlap.SKIP,
     ),
-    Entry("refresh_skill_embeddings", "20 3 * * *", "ai_services", VECTORS, Overlap.SKIP),
+    Entry(
+        "refresh_skill_embeddings",
+        "20 3 * * *",
+        "ai_services",
+        (*VECTORS, *GRAPH),
+        Overlap.SKIP,
+        tags={RECONCILE_TAG: "true"},
+    ),
     Entry(
         "precompute_matching_results",
         "18,48 * * * *",
@@ -109,7 +120,7 @@ def build_jobs() -> "list[UnresolvedAssetJobDefinition]":
             entry.job_name,
             selection=_selection(entry),
             description=f"The work of the schedule `{entry.name}` (queue `{entry.queue}`).",
-            tags={QUEUE_TAG: entry.queue},
+            tags={QUEUE_TAG: entry.queue, **entry.tags},
         )
         for entry in TIMETABLE
     ]

@@ -42,6 +42,9 @@ class Settings(BaseSettings):
         stripe_api_key: Stripe secret or restricted key, or `off`.
         stripe_mode: `live`, or `test` to allow a test key in production.
         stripe_url: Root of the Stripe API.
+        neo4j_uri: Bolt or neo4j URI of the graph database, or `off`; unset means off in sandbox mode.
+        neo4j_user: Whom to log in there as.
+        neo4j_password: Their password.
         as_of: UTC day for which derived values are computed; unset means today.
         request_timeout_s: Limit of every HTTP call, in seconds.
         sandbox_seed: Seed of the generated marketplace.
@@ -66,6 +69,9 @@ class Settings(BaseSettings):
     stripe_api_key: SecretStr | None = None
     stripe_mode: Literal["live", "test"] = "live"
     stripe_url: str = "https://api.stripe.com"
+    neo4j_uri: str | None = None
+    neo4j_user: str = "neo4j"
+    neo4j_password: SecretStr | None = None
     as_of: dt.date | None = None
     request_timeout_s: float = Field(default=20.0, gt=0)
     sandbox_seed: int = 20261101
@@ -88,9 +94,10 @@ class Settings(BaseSettings):
         return self.as_of or dt.datetime.now(dt.UTC).date()
 
 
-def is_off(value: SecretStr | None) -> bool:
+def is_off(value: SecretStr | str | None) -> bool:
     """Whether a service was switched off by name."""
-    return value is not None and value.get_secret_value().strip().lower() == OFF
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    return text is not None and text.strip().lower() == OFF
 
 
 _SERVICES = {
@@ -100,10 +107,32 @@ _SERVICES = {
     ),
     "PLATFORM_GITHUB_TOKEN": ("github_token", "GitHub token, or `off`"),
     "PLATFORM_STRIPE_API_KEY": ("stripe_api_key", "Stripe secret or restricted key, or `off`"),
+    "PLATFORM_NEO4J_URI": ("neo4j_uri", "URI of the Neo4j database that the skill graph goes to, or `off`"),
 }
 
 _LIVE_KEYS = ("sk_live_", "rk_live_")
 _TEST_KEYS = ("sk_test_", "rk_test_")
+
+_NEO4J_SCHEMES = ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
+
+
+def _neo4j_problems(settings: Settings) -> list[str]:
+    if settings.neo4j_uri is None or is_off(settings.neo4j_uri):
+        return []
+    problems = []
+    scheme, _, rest = settings.neo4j_uri.partition("://")
+    if scheme not in _NEO4J_SCHEMES or not rest:
+        problems.append(
+            f"PLATFORM_NEO4J_URI is no address of a Neo4j: it begins with one of {', '.join(_NEO4J_SCHEMES)} and `://`"
+        )
+    if "@" in rest:
+        # An address is shown in logs.
+        problems.append(
+            "PLATFORM_NEO4J_URI holds a user or a password: give them as PLATFORM_NEO4J_USER and PLATFORM_NEO4J_PASSWORD"
+        )
+    if settings.neo4j_password is None:
+        problems.append("PLATFORM_NEO4J_PASSWORD is not set: password of PLATFORM_NEO4J_USER in Neo4j")
+    return problems
 
 
 def _mode_problems(settings: Settings) -> list[str]:
@@ -152,7 +181,7 @@ def load_settings() -> Settings:
             f"PLATFORM_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)
         ]
         raise ConfigurationError(_list_problems(problems)) from None
-    problems = _mode_problems(settings)
+    problems = _mode_problems(settings) + _neo4j_problems(settings)
     if problems:
         raise ConfigurationError(_list_problems(problems))
     return settings

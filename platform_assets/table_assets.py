@@ -47,6 +47,7 @@ def table_asset(
     *,
     group: str,
     kinds: set[str],
+    name: str | None = None,
     deps: Iterable[str] = (),
     partitions: dg.PartitionsDefinition[str] | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
@@ -56,6 +57,7 @@ def table_asset(
         table: The table; its comment says what a row is, its columns become the schema.
         group: The domain's folder; gives owner and queue.
         kinds: Icons in the UI, beside `postgres`.
+        name: The asset's name; by default the table's.
         deps: Names of the assets that it reads.
         partitions: Partitions, where it has any.
 
@@ -63,14 +65,15 @@ def table_asset(
         A decorator for a function that writes the table and returns a `MaterializeResult`. The function's docstring
         tells in the UI how rows come about.
     """
-    freshness = FRESHNESS_HOURS[table.name]
+    name = name or table.name
+    freshness = FRESHNESS_HOURS[name]
 
     def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
         with warnings.catch_warnings():
             # Backfill policies are marked as beta; the pinned version is what the tests run against.
             warnings.simplefilter("ignore", dg.BetaWarning)
             return dg.asset(
-                name=table.name,
+                name=name,
                 description=f"{table.comment}\n\n{inspect.cleandoc(function.__doc__ or '')}",
                 group_name=group,
                 owners=[OWNERS[group]],

@@ -59,6 +59,8 @@ FRESHNESS_HOURS: dict[str, Threshold] = {
     "skill_embeddings": _at_most(26, "hours", Severity.ERROR, "reconciled daily; two hours of grace"),
     "developer_vectors": _at_most(26, "hours", Severity.ERROR, "reconciled daily; two hours of grace"),
     "project_vectors": _at_most(26, "hours", Severity.ERROR, "reconciled daily; two hours of grace"),
+    "skill_graph": _at_most(2, "hours", Severity.ERROR, "every 30 minutes; three ticks missed"),
+    "skill_graph_projection": _at_most(2, "hours", Severity.ERROR, "every 30 minutes; three ticks missed"),
     "match_candidates": _at_most(2, "hours", Severity.ERROR, "every 30 minutes; three ticks missed"),
     "matches": _at_most(2, "hours", Severity.ERROR, "every 30 minutes; three ticks missed"),
     "gateway_transactions": _at_most(8, "hours", Severity.ERROR, "every 6 hours; two hours of grace"),
@@ -108,6 +110,18 @@ REQUIREMENT_COVERAGE_RATIO = _at_least(
     "ratio",
     Severity.ERROR,
     "open projects that name at least one known skill; the rest are posted without any",
+)
+GRAPH_COVERAGE_RATIO = _at_least(
+    0.5,
+    "ratio",
+    Severity.WARN,
+    "a skill that many have goes with something; where most do not, the confidences have lost their contrast",
+)
+GRAPH_DIFFERING_ELEMENTS = _at_most(
+    0,
+    "elements",
+    Severity.ERROR,
+    "Neo4j holds as many nodes and edges as Postgres; the daily run puts right what was changed there",
 )
 MATCH_COVERAGE_RATIO = _at_least(
     0.95, "ratio", Severity.ERROR, "open projects with at least one match; filters may leave nobody for a few"

@@ -211,6 +211,36 @@ def classify_stripe_error(error: Exception, *, action: str, now: dt.datetime) ->
     return PermanentError(**fields, detail=detail)
 
 
+def classify_neo4j_error(error: Exception, *, action: str, now: dt.datetime) -> ServiceError:
+    """What an error of the Neo4j driver means.
+
+    Args:
+        error: What was raised.
+        action: What was tried, for the message.
+        now: The moment it was raised; a wait is counted from here.
+
+    Returns:
+        The classified error, to be raised or kept.
+    """
+    from neo4j import exceptions
+
+    fields: dict[str, Any] = {"service": "Neo4j", "action": action}
+    if isinstance(error, exceptions.Neo4jError):
+        detail = f"{error.code}: {error.message}"
+        if error.code == "Neo.ClientError.Security.AuthenticationRateLimit":
+            return RateLimited(**fields, detail=detail, retry_at=now + DEFAULT_WAIT)
+        if isinstance(error, exceptions.AuthError):
+            return PermanentError(**fields, detail="the user or the password is refused")
+        cls = TransientError if error.is_retryable() else PermanentError
+        return cls(**fields, detail=detail)
+    if isinstance(error, exceptions.ConfigurationError | exceptions.UnsupportedServerProduct):
+        return PermanentError(**fields, detail=str(error))
+    # What is left of the driver's own, and of the system below it, is a connection that is lost or can't be made.
+    if isinstance(error, exceptions.DriverError | OSError):
+        return TransientError(**fields, detail=_network_detail(error))
+    return PermanentError(**fields, detail=f"{type(error).__name__}: {error}")
+
+
 def _github_answer(
     status: int, message: str, headers: Mapping[str, str], *, action: str, now: dt.datetime
 ) -> ServiceError:

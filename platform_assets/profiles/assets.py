@@ -11,16 +11,20 @@ from platform_assets.clients.database import Database, WriteCounts, is_among, is
 from platform_assets.clients.embedder import Embedder, text_sha256
 from platform_assets.clients.github import GithubClient
 from platform_assets.clients.github_values import RateBudget
+from platform_assets.clients.graph import GraphClient
 from platform_assets.profiles import requirements, skills, vectors
 from platform_assets.profiles.embeddings import embed_texts
 from platform_assets.profiles.extraction import label_text
+from platform_assets.profiles.graph_projection import RECONCILE_TAG, project
 from platform_assets.profiles.refresh import refresh_profiles
+from platform_assets.profiles.skill_graph import skill_edges
 from platform_assets.profiles.vocabulary import Vocabulary, vocabulary_from_frames
 from platform_assets.profiles.vocabulary_growth import grow_vocabulary
 from platform_assets.resources import Clock
 from platform_assets.table_assets import read_table, table_asset, written
 from platform_assets.tables import marketplace
 from platform_assets.tables import platform as tables
+from platform_assets.tables import skill_graph as graph_tables
 
 GROUP = "profiles"
 
@@ -271,6 +275,73 @@ def project_vectors(
     return written(database, tables.project_vectors, counts, texts_computed=embedded.computed_count)
 
 
+@table_asset(
+    graph_tables.skill_edges,
+    name="skill_graph",
+    group=GROUP,
+    kinds={"pandas"},
+    deps=["skill_profiles"],
+)
+def skill_graph(
+    database: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
+) -> dg.MaterializeResult[None]:
+    """Developers' skills, weighted by confidence, are compared with what chance would give; common skills don't swamp.
+
+    Each skill keeps its strongest neighbours alone.
+    """
+    profiles = read_table(database, tables.skill_profiles)
+    frame = skill_edges(profiles, as_of=clock.as_of)
+    counts = database.upsert(graph_tables.skill_edges, frame, delete_missing=True)
+    degrees = pd.concat([frame["skill_id_a"], frame["skill_id_b"]]).value_counts()
+    return written(
+        database,
+        graph_tables.skill_edges,
+        counts,
+        as_of=clock.as_of,
+        skills_count=int(profiles["skill_id"].nunique()),
+        skills_connected=len(degrees),
+        largest_degree=int(degrees.max()) if len(degrees) else 0,
+        mean_weight=float(frame["weight"].mean()) if len(frame) else 0.0,
+    )
+
+
+@table_asset(
+    graph_tables.skill_graph_projection,
+    group=GROUP,
+    kinds={"neo4j"},
+    deps=["skill_profiles", "skill_graph"],
+)
+def skill_graph_projection(
+    context: dg.AssetExecutionContext,
+    database: dg.ResourceParam[Database],
+    graph: dg.ResourceParam[GraphClient | None],
+) -> dg.MaterializeResult[None]:
+    """Skills, developers and their edges go to Neo4j, only what changed; the daily run compares with what is there.
+
+    Without Neo4j nothing is projected, and nothing else changes.
+    """
+    table = graph_tables.skill_graph_projection
+    if graph is None:
+        context.log.info("Neo4j is off (PLATFORM_NEO4J_URI): the skill graph stays in Postgres alone.")
+        return written(database, table, WriteCounts(), neo4j="off")
+    done = project(
+        database,
+        graph,
+        reconcile=RECONCILE_TAG in context.run.tags,
+        progress=lambda batch: context.log.info(
+            "%s %d × %s", batch.action, len(batch.elements), batch.kind.name
+        ),
+    )
+    return written(
+        database,
+        table,
+        done.counts,
+        as_of=None,
+        neo4j="on",
+        **done.numbers(),
+    )
+
+
 ASSETS = [
     developer_profiles,
     skill_profiles,
@@ -278,4 +349,6 @@ ASSETS = [
     developer_vectors,
     project_requirements,
     project_vectors,
+    skill_graph,
+    skill_graph_projection,
 ]

@@ -3,14 +3,26 @@
 import math
 from functools import partial
 
+import dagster as dg
 import sqlalchemy as sa
 
 from platform_assets import thresholds
-from platform_assets.asset_checks import Measurement, freshness_check, quarantine_checks, share, table_check
+from platform_assets.asset_checks import (
+    Measurement,
+    check_result,
+    freshness_check,
+    quarantine_checks,
+    share,
+    static_metadata,
+    table_check,
+)
 from platform_assets.clients.database import Database
 from platform_assets.resources import Clock
 from platform_assets.tables import marketplace, monitoring
 from platform_assets.tables import platform as tables
+from platform_assets.tables.skill_graph import skill_edges
+
+_COMMON_SKILL_DEVELOPERS = 20
 
 
 def _profile_age(database: Database, clock: Clock) -> Measurement:
@@ -133,6 +145,42 @@ def _project_coverage(table: sa.Table, database: Database, _: Clock) -> Measurem
     return share(len(rows) - len(without), len(rows), {"projects_without": sorted(without)[:20]}, of_none=1.0)
 
 
+def _graph_coverage(database: Database, _: Clock) -> Measurement:
+    """Share of the skills that at least 20 developers have that have an edge."""
+    profiles, edges = tables.skill_profiles, skill_edges
+    common = (
+        sa.select(profiles.c.skill_id)
+        .group_by(profiles.c.skill_id)
+        .having(sa.func.count() >= _COMMON_SKILL_DEVELOPERS)
+        .subquery()
+    )
+    has_edge = sa.exists().where(common.c.skill_id.in_([edges.c.skill_id_a, edges.c.skill_id_b]))
+    rows = database.read(sa.select(common.c.skill_id, has_edge.label("covered")))
+    without = rows["skill_id"][~rows["covered"].astype(bool)]
+    return share(len(rows) - len(without), len(rows), {"skills_without": sorted(without)[:20]}, of_none=1.0)
+
+
+@dg.asset_check(
+    asset=dg.AssetKey("skill_graph_projection"),
+    name="counts",
+    description="Nodes and edges by which Neo4j differed from Postgres right after the last projection.",
+    metadata=static_metadata(thresholds.GRAPH_DIFFERING_ELEMENTS),
+)
+def _projection_counts(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    # What the run itself counted: counted now, a projection under way would look like a difference.
+    event = context.instance.get_latest_materialization_event(dg.AssetKey("skill_graph_projection"))
+    materialization = event.asset_materialization if event else None
+    told = {name: value.value for name, value in materialization.metadata.items()} if materialization else {}
+    if told.get("neo4j") == "off":
+        return check_result(thresholds.GRAPH_DIFFERING_ELEMENTS, Measurement(0, {"neo4j": "off"}))
+    differing = told.get("elements_differing")
+    in_neo4j = {name: count for name, count in told.items() if name.endswith("_in_neo4j")}
+    return check_result(
+        thresholds.GRAPH_DIFFERING_ELEMENTS,
+        Measurement(float(differing) if isinstance(differing, int) else None, in_neo4j),
+    )
+
+
 CHECKS = [
     *(
         freshness_check(asset)
@@ -143,8 +191,18 @@ CHECKS = [
             "developer_vectors",
             "project_requirements",
             "project_vectors",
+            "skill_graph",
+            "skill_graph_projection",
         )
     ),
+    table_check(
+        asset="skill_graph",
+        name="coverage",
+        threshold=thresholds.GRAPH_COVERAGE_RATIO,
+        description=f"Share of the skills of at least {_COMMON_SKILL_DEVELOPERS} developers that go with another.",
+        measure=_graph_coverage,
+    ),
+    _projection_counts,
     *quarantine_checks("developer_profiles", marketplace.developers),
     *quarantine_checks("project_requirements", marketplace.projects),
     table_check(

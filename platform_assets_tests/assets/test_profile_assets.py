@@ -11,6 +11,7 @@ from small_world import NOW, WORLD, derived_rows, github_client
 from platform_assets.clients.database import Database
 from platform_assets.clients.github import GithubClient
 from platform_assets.tables import platform as tables
+from platform_assets.tables.skill_graph import skill_edges
 
 PROFILE_ASSETS = (
     "developer_profiles",
@@ -19,6 +20,7 @@ PROFILE_ASSETS = (
     "developer_vectors",
     "project_requirements",
     "project_vectors",
+    "skill_graph",
 )
 OF_DEVELOPERS = (
     "developer_profiles",
@@ -476,3 +478,23 @@ def test_a_read_only_database_is_told_as_such(settled):
     database.close()
 
     assert "read-only transaction" in outcome.failure("developer_profiles")
+
+
+def test_the_skill_graph_connects_skills_of_developers_and_a_second_run_writes_nothing(settled):
+    edges = settled.rows(skill_edges)
+    skills = set(settled.values("SELECT skill_id FROM platform.skill_profiles"))
+
+    assert edges
+    assert {skill for a, b, *_ in edges for skill in (a, b)} <= skills
+    assert settled.run("skill_graph").rows_written("skill_graph") == 0
+
+
+def test_without_neo4j_the_projection_says_that_it_is_off_and_nothing_else_changes(settled):
+    before = derived_rows(settled.database)
+    outcome = settled.run("skill_graph", "skill_graph_projection")
+
+    assert outcome.is_success
+    assert outcome.metadata("skill_graph_projection")["neo4j"] == "off"
+    assert outcome.checks()["skill_graph_projection", "counts"].passed
+    assert outcome.checks()["skill_graph_projection", "counts"].metadata["neo4j"].value == "off"
+    assert derived_rows(settled.database) == before

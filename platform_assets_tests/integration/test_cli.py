@@ -52,6 +52,7 @@ def production(database_url, endpoints):
         "PLATFORM_STRIPE_API_KEY": "sk_test_local",
         "PLATFORM_STRIPE_MODE": "test",
         "PLATFORM_STRIPE_URL": endpoints.stripe_url,
+        "PLATFORM_NEO4J_URI": "off",
     }
 
 
@@ -76,7 +77,11 @@ def test_production_without_its_variables_lists_all_of_them(invoke, home):
     result = invoke("run", PLATFORM_DATABASE_URL="postgresql://127.0.0.1:1/none")
 
     assert_refused(
-        result, "PLATFORM_DAGSTER_DATABASE_URL", "PLATFORM_GITHUB_TOKEN", "PLATFORM_STRIPE_API_KEY"
+        result,
+        "PLATFORM_DAGSTER_DATABASE_URL",
+        "PLATFORM_GITHUB_TOKEN",
+        "PLATFORM_STRIPE_API_KEY",
+        "PLATFORM_NEO4J_URI",
     )
     assert not home.exists()
 

@@ -7,6 +7,7 @@ PRODUCTION = {
     "PLATFORM_DAGSTER_DATABASE_URL": "postgresql://dagster:hunter2@db/dagster",
     "PLATFORM_GITHUB_TOKEN": "off",
     "PLATFORM_STRIPE_API_KEY": "rk_live_123",
+    "PLATFORM_NEO4J_URI": "off",
 }
 
 
@@ -107,3 +108,34 @@ def test_faults_of_more_than_every_call_are_refused(environment: pytest.MonkeyPa
 
     with pytest.raises(ConfigurationError, match="PLATFORM_SANDBOX_TIMEOUT_RATE together exceed 1"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("variables", "complaint"),
+    [
+        ({"PLATFORM_NEO4J_URI": "neo4j+s://graph.example.com"}, "PLATFORM_NEO4J_PASSWORD is not set"),
+        ({"PLATFORM_NEO4J_URI": "https://graph.example.com"}, "no address of a Neo4j"),
+        ({"PLATFORM_NEO4J_URI": "neo4j"}, "no address of a Neo4j"),
+        ({"PLATFORM_NEO4J_URI": "bolt://neo4j:hunter2@graph"}, "holds a user or a password"),
+    ],
+)
+@pytest.mark.parametrize("base", [{}, PRODUCTION], ids=["sandbox", "production"])
+def test_a_neo4j_that_cannot_work_is_told_in_either_mode(
+    environment: pytest.MonkeyPatch, base: dict[str, str], variables: dict[str, str], complaint: str
+) -> None:
+    set_all(environment, base | variables)
+
+    with pytest.raises(ConfigurationError, match=complaint) as caught:
+        load_settings()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_neo4j_with_a_password_is_taken_and_the_password_not_shown(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    set_all(
+        environment,
+        PRODUCTION | {"PLATFORM_NEO4J_URI": "neo4j+s://graph", "PLATFORM_NEO4J_PASSWORD": "hunter2"},
+    )
+
+    assert "hunter2" not in repr(load_settings())
