@@ -12,7 +12,7 @@ from rich.console import Console
 from platform_assets.clients.contract import contract_problems
 from platform_assets.clients.database import MINIMUM_POSTGRES, Database
 from platform_assets.failures import explain
-from platform_assets.resources import database_url, open_gateway, open_github
+from platform_assets.resources import database_url, open_gateway, open_gemini, open_github
 from platform_assets.settings import Settings
 
 
@@ -50,6 +50,7 @@ def examine(settings: Settings) -> list[Finding]:
         *_attempt("dagster storage", lambda: _dagster_storage(settings)),
         *_attempt("github", lambda: _github(settings)),
         *_attempt("stripe", lambda: _gateway(settings)),
+        *_attempt("gemini", lambda: _gemini(settings)),
         *_attempt("embedder", _embedder),
     ]
 
@@ -120,6 +121,15 @@ def _gateway(settings: Settings) -> list[Finding]:
     with client:
         client.verify_key()
     return [Finding("stripe", "ok", "answers and accepts the key")]
+
+
+def _gemini(settings: Settings) -> list[Finding]:
+    client = open_gemini(settings)
+    if client is None:
+        return [Finding("gemini", "off", "switched off by PLATFORM_GEMINI_API_KEY=off")]
+    with client:
+        client.verify_model()
+    return [Finding("gemini", "ok", f"answers, accepts the key and has {client.model}")]
 
 
 def _embedder() -> list[Finding]:

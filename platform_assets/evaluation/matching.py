@@ -25,7 +25,7 @@ from platform_assets.matching.features import (
 from platform_assets.matching.scoring import DEFAULT_WEIGHTS, Weights
 from platform_assets.matching.top_k import rank_candidates
 from platform_assets.profiles.extraction import label_text
-from platform_assets.profiles.requirements import extract_projects, project_inputs
+from platform_assets.profiles.requirements import extract_without_gemini, project_inputs
 from platform_assets.profiles.skills import skill_profiles
 from platform_assets.profiles.vectors import (
     developer_facets,
@@ -273,7 +273,7 @@ def _requirements(postings: pd.DataFrame, vocabulary: Vocabulary, embedder: Embe
     names = [label_text(skill.name) for skill in vocabulary.skills]
     skill_vectors = dict(zip(vocabulary.by_id, embedder.encode(names)))
     inputs = project_inputs(postings, vocabulary, model=embedder.model_name)
-    return extract_projects(inputs, vocabulary, skill_vectors, embedder).requirements
+    return extract_without_gemini(inputs, vocabulary, skill_vectors, embedder).requirements
 
 
 def _developers(developer_ids: Iterable[str]) -> pd.DataFrame:

@@ -7,6 +7,7 @@ PRODUCTION = {
     "PLATFORM_DAGSTER_DATABASE_URL": "postgresql://dagster:hunter2@db/dagster",
     "PLATFORM_GITHUB_TOKEN": "off",
     "PLATFORM_STRIPE_API_KEY": "rk_live_123",
+    "PLATFORM_GEMINI_API_KEY": "off",
 }
 
 
