@@ -12,7 +12,7 @@ from rich.console import Console
 from platform_assets.clients.contract import contract_problems
 from platform_assets.clients.database import MINIMUM_POSTGRES, Database
 from platform_assets.failures import explain
-from platform_assets.resources import database_url, open_gateway, open_github, open_graph
+from platform_assets.resources import database_url, open_gateway, open_gemini, open_github, open_graph
 from platform_assets.settings import Settings
 
 
@@ -51,6 +51,7 @@ def examine(settings: Settings) -> list[Finding]:
         *_attempt("github", lambda: _github(settings)),
         *_attempt("stripe", lambda: _gateway(settings)),
         *_attempt("neo4j", lambda: _graph(settings)),
+        *_attempt("gemini", lambda: _gemini(settings)),
         *_attempt("embedder", _embedder),
     ]
 
@@ -134,6 +135,15 @@ def _graph(settings: Settings) -> list[Finding]:
         return [Finding("neo4j", "off", why)]
     with client:
         return [Finding("neo4j", "ok", f"answers as {client.read_agent()} and accepts the user")]
+
+
+def _gemini(settings: Settings) -> list[Finding]:
+    client = open_gemini(settings)
+    if client is None:
+        return [Finding("gemini", "off", "switched off by PLATFORM_GEMINI_API_KEY=off")]
+    with client:
+        client.verify_model()
+    return [Finding("gemini", "ok", f"answers, accepts the key and has {client.model}")]
 
 
 def _embedder() -> list[Finding]:

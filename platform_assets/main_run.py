@@ -116,7 +116,7 @@ def _prepare(settings: Settings, data: Path | None, progress: RunProgress) -> No
             demo.load_world(settings, database, world or demo.generated_world(settings))
         finally:
             database.close()
-    with progress.preparing("Starting the local GitHub and Stripe APIs"):
+    with progress.preparing("Starting the local GitHub, Stripe and Gemini APIs"):
         ensure_sandbox(settings)
 
 

@@ -19,6 +19,7 @@ from platform_assets.settings import Settings, is_off
 
 if TYPE_CHECKING:
     from platform_assets.clients.embedder import Embedder
+    from platform_assets.clients.gemini import GeminiClient
     from platform_assets.clients.github import GithubClient
     from platform_assets.clients.graph import GraphClient
     from platform_assets.clients.payment_gateway import PaymentGateway
@@ -137,6 +138,28 @@ def open_graph(settings: Settings) -> GraphClient | None:
     )
 
 
+def open_gemini(settings: Settings) -> GeminiClient | None:
+    """A Gemini client, of the local API in sandbox mode; None when Gemini is switched off."""
+    from platform_assets.clients.gemini import GeminiClient
+
+    if is_off(settings.gemini_api_key):
+        return None
+    if settings.is_sandbox:
+        from platform_assets.sandbox.process import SANDBOX_GEMINI_KEY, ensure_sandbox
+
+        url, api_key = ensure_sandbox(settings).gemini_url, SANDBOX_GEMINI_KEY
+    else:
+        assert settings.gemini_api_key is not None  # load_settings has seen to it
+        url, api_key = settings.gemini_url, settings.gemini_api_key.get_secret_value()
+    return GeminiClient(
+        url=url,
+        api_key=api_key,
+        model=settings.gemini_model,
+        timeout_s=settings.request_timeout_s,
+        tokens_per_day=settings.gemini_tokens_per_day,
+    )
+
+
 def open_embedder() -> Embedder:
     """The embedder; its model is loaded when the first text is encoded."""
     from platform_assets.clients.embedder import Embedder
@@ -174,6 +197,12 @@ def resource_definitions(settings: Settings) -> dict[str, Any]:
         with open_graph(settings) or nullcontext() as client:
             yield client
 
+    @dg.resource(description="Gemini (PLATFORM_GEMINI_API_KEY, PLATFORM_GEMINI_URL); none when off.")
+    @contextmanager
+    def gemini(_: dg.InitResourceContext) -> Iterator[GeminiClient | None]:
+        with open_gemini(settings) or nullcontext() as client:
+            yield client
+
     @dg.resource(description="The packaged sentence-transformers model.")
     def embedder(_: dg.InitResourceContext) -> Embedder:
         return open_embedder()
@@ -187,6 +216,7 @@ def resource_definitions(settings: Settings) -> dict[str, Any]:
         "github": github,
         "gateway": gateway,
         "graph": graph,
+        "gemini": gemini,
         "embedder": embedder,
         "clock": clock,
     }

@@ -45,6 +45,12 @@ class Settings(BaseSettings):
         neo4j_uri: Bolt or neo4j URI of the graph database, or `off`; unset means off in sandbox mode.
         neo4j_user: Whom to log in there as.
         neo4j_password: Their password.
+        gemini_api_key: Key of the Gemini API, or `off`.
+        gemini_model: Gemini model that reads project texts. The default is the smallest that does this well; it does
+            not think before it answers unless asked to, which our client library can neither ask nor forbid.
+        gemini_url: Root of the Gemini API.
+        gemini_tokens_per_day: Most tokens to spend on a UTC day. A project takes about 1,000, so the default reads some
+            2,000 new or changed projects a day, which costs less than a dollar.
         as_of: UTC day for which derived values are computed; unset means today.
         request_timeout_s: Limit of every HTTP call, in seconds.
         sandbox_seed: Seed of the generated marketplace.
@@ -55,6 +61,7 @@ class Settings(BaseSettings):
         sandbox_latency_ms: Delay of every local API call, in milliseconds.
         sandbox_timeout_rate: Share of local API calls that never answer, from 0 to 1.
         sandbox_github_limit: Primary GitHub limit of the local API, in points or calls an hour.
+        sandbox_gemini_limit: Limit of the local Gemini API, in calls a minute.
     """
 
     model_config = SettingsConfigDict(
@@ -72,6 +79,10 @@ class Settings(BaseSettings):
     neo4j_uri: str | None = None
     neo4j_user: str = "neo4j"
     neo4j_password: SecretStr | None = None
+    gemini_api_key: SecretStr | None = None
+    gemini_model: str = Field(default="gemini-2.5-flash-lite", pattern=r"^[\w.-]+$")
+    gemini_url: str = "https://generativelanguage.googleapis.com"
+    gemini_tokens_per_day: int = Field(default=2_000_000, ge=0)
     as_of: dt.date | None = None
     request_timeout_s: float = Field(default=20.0, gt=0)
     sandbox_seed: int = 20261101
@@ -82,6 +93,7 @@ class Settings(BaseSettings):
     sandbox_latency_ms: float = Field(default=0.0, ge=0)
     sandbox_timeout_rate: float = Field(default=0.0, ge=0, le=1)
     sandbox_github_limit: int = Field(default=5_000, ge=1)
+    sandbox_gemini_limit: int = Field(default=4_000, ge=0)
 
     @property
     def is_sandbox(self) -> bool:
@@ -108,6 +120,7 @@ _SERVICES = {
     "PLATFORM_GITHUB_TOKEN": ("github_token", "GitHub token, or `off`"),
     "PLATFORM_STRIPE_API_KEY": ("stripe_api_key", "Stripe secret or restricted key, or `off`"),
     "PLATFORM_NEO4J_URI": ("neo4j_uri", "URI of the Neo4j database that the skill graph goes to, or `off`"),
+    "PLATFORM_GEMINI_API_KEY": ("gemini_api_key", "Gemini API key, or `off`"),
 }
 
 _LIVE_KEYS = ("sk_live_", "rk_live_")

@@ -123,6 +123,18 @@ GRAPH_DIFFERING_ELEMENTS = _at_most(
     Severity.ERROR,
     "Neo4j holds as many nodes and edges as Postgres; the daily run puts right what was changed there",
 )
+GEMINI_FALLBACK_RATIO = _at_most(
+    0.05,
+    "ratio",
+    Severity.WARN,
+    "open projects that Gemini should have read but did not; a text in twenty may fail, more is an outage or the budget",
+)
+GEMINI_AGREEMENT_RATIO = _at_least(
+    0.5,
+    "ratio",
+    Severity.WARN,
+    "skills that both readers find, of those that either does; below half, one of them has gone astray",
+)
 MATCH_COVERAGE_RATIO = _at_least(
     0.95, "ratio", Severity.ERROR, "open projects with at least one match; filters may leave nobody for a few"
 )

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from platform_assets.clients.database import Database
 from platform_assets.clients.embedder import Embedder
+from platform_assets.clients.gemini import GeminiClient
 from platform_assets.clients.github import GithubClient
 from platform_assets.clients.payment_gateway import PaymentGateway
 from platform_assets.definitions import build_definitions
@@ -102,6 +103,7 @@ class Platform:
             "database": self.database,
             "github": github_client(self.endpoints.github_url),
             "gateway": gateway_client(self.endpoints.stripe_url),
+            "gemini": gemini_client(self.endpoints.gemini_url),
             "embedder": self.embedder,
             "clock": Clock(as_of=now.date(), read=lambda: now),
             **overrides,
@@ -195,4 +197,14 @@ def github_client(url: str, *, timeout_s: float = 10.0) -> GithubClient:
 def gateway_client(url: str, *, retries_count: int = 0, timeout_s: float = 10.0) -> PaymentGateway:
     return PaymentGateway(
         url=url, api_key="sk_test_sandbox", timeout_s=timeout_s, retries_count=retries_count
+    )
+
+
+def gemini_client(url: str, *, timeout_s: float = 10.0, tokens_per_day: int = 2_000_000) -> GeminiClient:
+    return GeminiClient(
+        url=url,
+        api_key="AIza-sandbox",
+        model="gemini-2.5-flash-lite",
+        timeout_s=timeout_s,
+        tokens_per_day=tokens_per_day,
     )

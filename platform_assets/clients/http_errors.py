@@ -2,8 +2,10 @@
 
     ServiceError
     ├── PermanentError      the same call never succeeds: a person or a change is needed
-    │   └── QueryTooLargeError   the same call never succeeds, a smaller one may
+    │   ├── QueryTooLargeError   the same call never succeeds, a smaller one may
+    │   └── InvalidAnswerError   (gemini) an answer that is not what was asked for
     ├── TransientError      a rerun with backoff may succeed
+    │   └── NoAnswerInTimeError  (gemini) no answer within the client's limit
     └── RateLimited         a rerun at `retry_at` may succeed
 
 Here stand the exceptions and, per service, one pure function that says which of them an error of its library is.

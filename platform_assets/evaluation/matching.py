@@ -25,7 +25,7 @@ from platform_assets.matching.features import (
 from platform_assets.matching.scoring import DEFAULT_WEIGHTS, Weights
 from platform_assets.matching.top_k import rank_candidates
 from platform_assets.profiles.extraction import label_text
-from platform_assets.profiles.requirements import extract_projects, project_inputs
+from platform_assets.profiles.requirements import extract_without_gemini, project_inputs
 from platform_assets.profiles.skills import skill_profiles
 from platform_assets.profiles.vectors import (
     developer_facets,
@@ -129,7 +129,8 @@ def read_marketplace(folder: Path) -> Marketplace:
 def repositories_from(contributions: pd.DataFrame, projects: pd.DataFrame, *, as_of: dt.date) -> pd.DataFrame:
     """Contributions in the shape of `platform.developer_repositories`.
 
-    A known README is the description. Commits count as spread evenly from the first to the last day.
+    A known README is the description. Commits count as spread evenly from the first to the last day. Languages and terms
+    are the developer's own, where a fetch from GitHub would show the whole repository's.
     """
     readme_of = dict(zip(projects["project"], projects["readme"]))
     return pd.DataFrame(
@@ -258,7 +259,7 @@ def _postings(projects: pd.DataFrame) -> pd.DataFrame:
 
 def _vocabulary(repositories: pd.DataFrame, postings: pd.DataFrame) -> Vocabulary:
     """The product's vocabulary after it met the languages; terms of paths are no topics, and name no skills."""
-    without_topics = repositories.assign(topics=[[] for _ in range(len(repositories))])
+    without_topics = repositories.assign(topics=pd.Series([()] * len(repositories), index=repositories.index, dtype=object))
     grown = grow_vocabulary(packaged_vocabulary(), without_topics, postings["declared_skills"])
     return vocabulary_from_frames(grown.skills, grown.aliases)
 
@@ -273,7 +274,7 @@ def _requirements(postings: pd.DataFrame, vocabulary: Vocabulary, embedder: Embe
     names = [label_text(skill.name) for skill in vocabulary.skills]
     skill_vectors = dict(zip(vocabulary.by_id, embedder.encode(names)))
     inputs = project_inputs(postings, vocabulary, model=embedder.model_name)
-    return extract_projects(inputs, vocabulary, skill_vectors, embedder).requirements
+    return extract_without_gemini(inputs, vocabulary, skill_vectors, embedder).requirements
 
 
 def _developers(developer_ids: Iterable[str]) -> pd.DataFrame:

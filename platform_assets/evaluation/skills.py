@@ -22,7 +22,7 @@ from platform_assets.profiles.extraction import Rankings, label_text, rank_skill
 LABELS_FILE = "skills_en_label.txt"
 ANNOTATIONS_SUFFIX = "_annotations.csv"
 RANKED = 100
-"""Places of each ranking that are written."""
+"""Places of each ranking that are written and measured; a label further down counts as not found."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ def read_folder(folder: Path) -> tuple[list[str], list[AnnotatedFile]]:
     problems: list[str] = []
     labels: list[str] = []
     try:
-        lines = (folder / LABELS_FILE).read_text("utf-8-sig").splitlines()
+        # By line feed alone: a label may hold what Unicode counts as a line's end.
+        lines = (folder / LABELS_FILE).read_text("utf-8-sig").split("\n")
         labels = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
         if not labels:
             problems.append(f"{LABELS_FILE} has no labels")

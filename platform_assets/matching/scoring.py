@@ -67,8 +67,8 @@ class Weights:
     """What each term is worth, in natural log-odds."""
 
     technologies: Weight = Weight(2.9, _FITTED)
-    meaning: Weight = Weight(4.0, _FITTED)
-    title: Weight = Weight(5.7, _FITTED)
+    meaning: Weight = Weight(4.1, _FITTED)
+    title: Weight = Weight(6.3, _FITTED)
     skills: Weight = Weight(0.5, _JUDGED)
     rate: Weight = Weight(0.15, _JUDGED)
     availability: Weight = Weight(0.15, _JUDGED)
@@ -238,7 +238,7 @@ def _facets_of(developers: DeveloperFeatures, positions: Integers) -> tuple[Inte
 
 
 def _technologies(project: ProjectFeatures, developers: DeveloperFeatures, facets: Integers) -> Floats:
-    """Cosine of the root of required weights × rarity with a repository's skills, from 0 to 1."""
+    """Cosine of required weights × rarity with a repository's skills, from 0 to 1."""
     fit = np.zeros(developers.repository_skills.shape[0])
     asked = {
         developers.skill_ids[skill]: weight
@@ -248,7 +248,7 @@ def _technologies(project: ProjectFeatures, developers: DeveloperFeatures, facet
         and skill in developers.skill_ids
         and developers.skill_rarity[developers.skill_ids[skill]] < 1
     }
-    wanted = {column: np.sqrt(weight) * developers.skill_rarity[column] for column, weight in asked.items()}
+    wanted = {column: weight * developers.skill_rarity[column] for column, weight in asked.items()}
     norm = np.sqrt(sum(value * value for value in wanted.values()))
     if norm > 0:
         for column, value in wanted.items():

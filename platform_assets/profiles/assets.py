@@ -1,6 +1,7 @@
 """The profile assets: thin Dagster functions that read, call pure functions, write, and say what changed."""
 
 from functools import partial
+from typing import Any
 
 import dagster as dg
 import pandas as pd
@@ -9,12 +10,14 @@ import sqlalchemy as sa
 from platform_assets.clients.contract import ContractRead, read_contract
 from platform_assets.clients.database import Database, WriteCounts, is_among, is_not_among
 from platform_assets.clients.embedder import Embedder, text_sha256
+from platform_assets.clients.gemini import GeminiClient
 from platform_assets.clients.github import GithubClient
 from platform_assets.clients.github_values import RateBudget
 from platform_assets.clients.graph import GraphClient
 from platform_assets.profiles import requirements, skills, vectors
 from platform_assets.profiles.embeddings import embed_texts
 from platform_assets.profiles.extraction import label_text
+from platform_assets.profiles.gemini_answers import read_texts
 from platform_assets.profiles.graph_projection import RECONCILE_TAG, project
 from platform_assets.profiles.refresh import refresh_profiles
 from platform_assets.profiles.skill_graph import skill_edges
@@ -211,15 +214,21 @@ def developer_vectors(
 @table_asset(
     tables.project_requirements,
     group=GROUP,
-    kinds={"huggingface", "numpy"},
+    kinds={"gemini", "huggingface"},
     deps=["skill_embeddings"],
 )
 def project_requirements(
-    database: dg.ResourceParam[Database], embedder: dg.ResourceParam[Embedder]
+    context: dg.AssetExecutionContext,
+    database: dg.ResourceParam[Database],
+    gemini: dg.ResourceParam[GeminiClient | None],
+    embedder: dg.ResourceParam[Embedder],
+    clock: dg.ResourceParam[Clock],
 ) -> dg.MaterializeResult[None]:
-    """What the client declared, and what title and description name by spelling or resemble by embedding.
+    """What the client declared, and what title and description ask for according to Gemini.
 
-    Only open projects whose text or vocabulary changed are read again.
+    Of an answer only skills count that the text bears out. Where Gemini is off, over budget or failing, it is what the
+    text names by spelling or resembles by embedding; Gemini reads it as soon as it can. Only open projects whose text
+    or vocabulary changed are read again.
     """
     projects = read_contract(database, marketplace.projects)
     deleted = _delete_gone(database, projects, tables.requirement_extractions, tables.project_requirements)
@@ -228,27 +237,51 @@ def project_requirements(
         projects.rows[projects.rows["status"] == OPEN], vocabulary, model=embedder.model_name
     )
     known = read_table(database, tables.requirement_extractions)
-    changed = requirements.changed_inputs(texts, known)
+    extractor = requirements.gemini_extractor(gemini.model) if gemini else None
+    due = requirements.due_inputs(texts, known, extractor=extractor)
+    reading = read_texts(
+        database, gemini, list(due["text"]), purpose=tables.project_requirements.name, now=clock.read
+    )
+    if reading.failure:
+        context.log.warning("The embedding extractor stands in where Gemini failed: %s", reading.failure)
     computed_before = embedder.texts_computed_count
     found = requirements.extract_projects(
-        changed, vocabulary, _skill_vectors(database, embedder.model_name), embedder
+        due,
+        known,
+        reading,
+        vocabulary,
+        _skill_vectors(database, embedder.model_name),
+        embedder,
+        extractor=extractor,
     )
-    read_again = list(changed["project_id"])
     with database.transaction() as connection:
         counts = deleted + database.upsert(
             tables.project_requirements,
             found.requirements,
-            delete_missing=is_among(tables.project_requirements.c.project_id, read_again),
+            delete_missing=is_among(tables.project_requirements.c.project_id, found.read_project_ids),
             connection=connection,
         )
         database.upsert(tables.requirement_extractions, found.extractions, connection=connection)
+    told: dict[str, Any] = {}
+    if reading.failure is not None:
+        told["gemini_failure"] = reading.failure
+    if found.agreement_ratio is not None:
+        told["gemini_agreement_ratio"] = found.agreement_ratio
     return written(
         database,
         tables.project_requirements,
         counts,
         projects_open=len(texts),
-        projects_read=len(read_again),
+        projects_read=len(found.read_project_ids),
+        projects_read_by_gemini=found.gemini_projects_count,
+        projects_without_gemini=int(due["text"].isin(list(reading.reasons)).sum()),
         texts_computed=embedder.texts_computed_count - computed_before,
+        gemini_calls=sum(reading.calls.values()),
+        gemini_calls_without_answer=sum(count for name, count in reading.calls.items() if name != "ok"),
+        gemini_answers_kept=reading.kept_count,
+        gemini_tokens=reading.tokens_count,
+        gemini_skills_rejected=found.rejected_count,
+        **told,
     )
 
 

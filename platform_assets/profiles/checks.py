@@ -181,6 +181,34 @@ def _projection_counts(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckR
     )
 
 
+def _gemini_fallback(database: Database, _: Clock) -> Measurement:
+    """Share of open projects that the embedding extractor read because Gemini could not."""
+    column = tables.requirement_extractions.c.fallback_reason
+    rows = database.read(sa.select(column).where(_of_open_project()))[column.name]
+    reasons = rows.dropna()
+    return share(
+        int((reasons != "off").sum()),
+        len(rows),
+        {"reasons": {str(reason): int(count) for reason, count in reasons.value_counts().items()}},
+        of_none=0.0,
+    )
+
+
+def _gemini_agreement(database: Database, _: Clock) -> Measurement:
+    """Mean agreement of both readers over open projects; full when Gemini has read none, as when it is off."""
+    column = tables.requirement_extractions.c.agreement_ratio
+    agreements = database.read(sa.select(column).where(_of_open_project(), column.is_not(None)))[column.name]
+    mean = float(agreements.mean()) if len(agreements) else 1.0
+    return Measurement(mean, {"projects_compared": len(agreements)})
+
+
+def _of_open_project() -> sa.ColumnElement[bool]:
+    projects = marketplace.projects
+    return sa.exists().where(
+        projects.c.project_id == tables.requirement_extractions.c.project_id, projects.c.status == "open"
+    )
+
+
 CHECKS = [
     *(
         freshness_check(asset)
@@ -263,6 +291,20 @@ CHECKS = [
         threshold=thresholds.REQUIREMENT_COVERAGE_RATIO,
         description="Share of open projects with at least one requirement.",
         measure=partial(_project_coverage, tables.project_requirements),
+    ),
+    table_check(
+        asset="project_requirements",
+        name="gemini_fallback",
+        threshold=thresholds.GEMINI_FALLBACK_RATIO,
+        description="Share of open projects that Gemini could not read, off not counted.",
+        measure=_gemini_fallback,
+    ),
+    table_check(
+        asset="project_requirements",
+        name="gemini_agreement",
+        threshold=thresholds.GEMINI_AGREEMENT_RATIO,
+        description="Skills that Gemini and the embedding extractor both find, of those that either does.",
+        measure=_gemini_agreement,
     ),
     table_check(
         asset="project_vectors",

@@ -1,6 +1,7 @@
 """What projects ask for: declared skills and those that their texts speak of, as rows. Pure but for the embedder.
 
-How a text is read is `extraction`; here stands which projects are read, and how both sources become rows.
+How a text is read is `extraction`, or `gemini_answers` and `grounding`; here stands which projects are read, which
+reader's word counts, and how all sources become rows.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from platform_assets.clients.gemini import PROMPT_VERSION, sent_text
 from platform_assets.profiles.extraction import (
     Requirement,
+    SkillIndex,
     TextEmbedder,
     extract_requirements,
     index_skills,
 )
+from platform_assets.profiles.gemini_answers import GeminiReading, Reason
+from platform_assets.profiles.grounding import Grounded, ground_answers
 from platform_assets.profiles.vectors import inputs_sha256
 from platform_assets.profiles.vocabulary import Vocabulary
 
@@ -29,6 +34,14 @@ DECLARED_WEIGHT = 1.0
 
 REQUIREMENT_COLUMNS = ["project_id", "skill_id", "weight", "extractor", "evidence"]
 INPUT_COLUMNS = ["project_id", "text", "declared_skills", "inputs_sha256"]
+EXTRACTION_COLUMNS = [
+    "project_id",
+    "inputs_sha256",
+    "extractor",
+    "requirements_count",
+    "fallback_reason",
+    "agreement_ratio",
+]
 
 
 @dataclass(frozen=True)
@@ -36,12 +49,42 @@ class Extraction:
     """Rows to write.
 
     Attributes:
-        requirements: Rows of `platform.project_requirements`, by project, heaviest first.
-        extractions: Rows of `platform.requirement_extractions`, one per project that was read.
+        requirements: Rows of `platform.project_requirements` of the projects that were read, heaviest first.
+        extractions: Rows of `platform.requirement_extractions`: one per project that was read, and per project that
+            still waits for Gemini, whose requirements stay as they are.
+        read_project_ids: Projects that were read.
+        gemini_projects_count: Of these, the projects that Gemini read.
+        agreement_ratio: Mean over these of the skills that both readers found, of those that either did; None when
+            Gemini read none.
+        rejected_count: Skills of Gemini's answers that the texts do not support.
     """
 
     requirements: pd.DataFrame
     extractions: pd.DataFrame
+    read_project_ids: tuple[str, ...]
+    gemini_projects_count: int = 0
+    agreement_ratio: float | None = None
+    rejected_count: int = 0
+
+
+@dataclass(frozen=True)
+class _Read:
+    """How one project was read; `grounded` is None when the embedding extractor's word counts."""
+
+    project_id: str
+    inputs_sha256: str
+    declared: Sequence[str]
+    by_embedding: Sequence[Requirement]
+    grounded: Grounded | None
+
+    @property
+    def agreement_ratio(self) -> float | None:
+        """Jaccard similarity of what both readers found; two that find nothing agree."""
+        if self.grounded is None:
+            return None
+        ours = {each.skill_id for each in self.by_embedding}
+        theirs = {each.skill_id for each in self.grounded.requirements}
+        return len(ours & theirs) / len(ours | theirs) if ours | theirs else 1.0
 
 
 def project_inputs(projects: pd.DataFrame, vocabulary: Vocabulary, *, model: str) -> pd.DataFrame:
@@ -68,52 +111,171 @@ def project_inputs(projects: pd.DataFrame, vocabulary: Vocabulary, *, model: str
     return pd.DataFrame(rows, columns=INPUT_COLUMNS)
 
 
-def changed_inputs(inputs: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-    """Those inputs that were never read, or read in another state.
+def gemini_extractor(model: str) -> str:
+    """Name and version of how Gemini reads texts; a new prompt or model reads every project again."""
+    return f"gemini/{PROMPT_VERSION} {model}"
+
+
+def due_inputs(inputs: pd.DataFrame, known: pd.DataFrame, *, extractor: str | None) -> pd.DataFrame:
+    """Those inputs that want reading.
 
     Args:
         inputs: See `project_inputs`.
         known: Rows of `platform.requirement_extractions`.
+        extractor: Gemini's `gemini_extractor`; None when it is switched off.
+
+    Returns:
+        The inputs that were never read or read in another state, and those that Gemini has not read, with
+        `is_changed` False, since the embedding extractor need not read them again.
     """
-    read_before = dict(zip(known["project_id"], known["inputs_sha256"]))
-    is_changed = [
-        read_before.get(project) != sha for project, sha in zip(inputs["project_id"], inputs["inputs_sha256"])
-    ]
-    return inputs[np.array(is_changed, dtype=bool)]
+    read_before = {
+        project: (sha, by)
+        for project, sha, by in zip(known["project_id"], known["inputs_sha256"], known["extractor"])
+    }
+    before = [read_before.get(project, (None, None)) for project in inputs["project_id"]]
+    is_changed = np.array([sha != was[0] for sha, was in zip(inputs["inputs_sha256"], before)], dtype=bool)
+    is_waiting = np.array([was[1] != extractor for was in before], dtype=bool)
+    due: pd.DataFrame = inputs.assign(is_changed=is_changed)[is_changed | is_waiting]
+    return due
 
 
 def extract_projects(
+    due: pd.DataFrame,
+    known: pd.DataFrame,
+    reading: GeminiReading,
+    vocabulary: Vocabulary,
+    skill_vectors: Mapping[str, npt.NDArray[np.float32]],
+    embedder: TextEmbedder,
+    *,
+    extractor: str | None,
+) -> Extraction:
+    """Read projects: by Gemini where it answered, else by spelling and embedding; both, to compare them.
+
+    Args:
+        due: See `due_inputs`.
+        known: Rows of `platform.requirement_extractions`.
+        reading: What Gemini said about the texts.
+        vocabulary: Spellings.
+        skill_vectors: Skill id → unit vector of its name.
+        embedder: Embeds pieces of the texts; not used when nothing is to be read.
+        extractor: Gemini's `gemini_extractor`; None when it is switched off.
+    """
+    has_answer = due["text"].isin(list(reading.skills))
+    to_read = due[due["is_changed"].astype(bool) | has_answer]
+    waiting = due[~due["project_id"].isin(to_read["project_id"])]
+    read = _read_projects(to_read, reading, vocabulary, skill_vectors, embedder) if len(to_read) else []
+    reasons = dict(zip(due["project_id"], due["text"].map(reading.reasons)))
+    merged = [
+        _with_declared(
+            each.by_embedding if each.grounded is None else each.grounded.requirements,
+            each.declared,
+            vocabulary,
+        )
+        for each in read
+    ]
+    rows = [
+        (each.project_id, own.skill_id, own.weight, own.extractor, own.evidence)
+        for each, requirements in zip(read, merged)
+        for own in requirements
+    ]
+    by_gemini = [each for each in read if each.grounded is not None]
+    agreements = [each.agreement_ratio for each in by_gemini if each.agreement_ratio is not None]
+    extractions = [
+        (
+            each.project_id,
+            each.inputs_sha256,
+            EXTRACTOR if each.grounded is None else extractor,
+            len(requirements),
+            reasons[each.project_id] if each.grounded is None else None,
+            each.agreement_ratio,
+        )
+        for each, requirements in zip(read, merged)
+    ]
+    return Extraction(
+        requirements=pd.DataFrame(rows, columns=REQUIREMENT_COLUMNS),
+        extractions=pd.DataFrame(
+            [*extractions, *_still_waiting(waiting, known, reasons)], columns=EXTRACTION_COLUMNS
+        ),
+        read_project_ids=tuple(to_read["project_id"]),
+        gemini_projects_count=len(by_gemini),
+        agreement_ratio=sum(agreements) / len(agreements) if agreements else None,
+        rejected_count=sum(each.grounded.rejected_count for each in by_gemini if each.grounded),
+    )
+
+
+def extract_without_gemini(
     inputs: pd.DataFrame,
     vocabulary: Vocabulary,
     skill_vectors: Mapping[str, npt.NDArray[np.float32]],
     embedder: TextEmbedder,
 ) -> Extraction:
-    """Read projects.
+    """Read projects by spelling and embedding alone; see `extract_projects`."""
+    known = pd.DataFrame(columns=EXTRACTION_COLUMNS)
+    return extract_projects(
+        due_inputs(inputs, known, extractor=None),
+        known,
+        GeminiReading(reasons=dict.fromkeys(inputs["text"], Reason.OFF)),
+        vocabulary,
+        skill_vectors,
+        embedder,
+        extractor=None,
+    )
 
-    Args:
-        inputs: See `project_inputs`.
-        vocabulary: Spellings.
-        skill_vectors: Skill id → unit vector of its name.
-        embedder: Embeds pieces of the texts; not used when there are no inputs.
-    """
-    if inputs.empty:
-        return Extraction(pd.DataFrame(columns=REQUIREMENT_COLUMNS), _extractions(inputs, []))
+
+def _read_projects(
+    inputs: pd.DataFrame,
+    reading: GeminiReading,
+    vocabulary: Vocabulary,
+    skill_vectors: Mapping[str, npt.NDArray[np.float32]],
+    embedder: TextEmbedder,
+) -> list[_Read]:
+    index = _skill_index(vocabulary, skill_vectors)
+    texts = list(inputs["text"])
+    answered = [text for text in dict.fromkeys(texts) if text in reading.skills]
+    grounded = dict(
+        zip(
+            answered,
+            ground_answers(
+                [sent_text(text) for text in answered],
+                [reading.skills[text] for text in answered],
+                vocabulary,
+                index,
+                embedder,
+            ),
+        )
+    )
+    found = extract_requirements(texts, vocabulary, index, embedder)
+    return [
+        _Read(project, sha, declared, own, grounded.get(text))
+        for project, sha, declared, text, own in zip(
+            inputs["project_id"], inputs["inputs_sha256"], inputs["declared_skills"], texts, found
+        )
+    ]
+
+
+def _skill_index(vocabulary: Vocabulary, skill_vectors: Mapping[str, npt.NDArray[np.float32]]) -> SkillIndex:
     known = [skill for skill in vocabulary.by_id if skill in skill_vectors]
-    index = index_skills(
+    return index_skills(
         known,
         [vocabulary.by_id[skill].name for skill in known],
         np.stack([skill_vectors[skill] for skill in known]),
     )
-    found = extract_requirements(list(inputs["text"]), vocabulary, index, embedder)
-    merged = [
-        _with_declared(own, declared, vocabulary) for own, declared in zip(found, inputs["declared_skills"])
+
+
+def _still_waiting(
+    waiting: pd.DataFrame, known: pd.DataFrame, reasons: Mapping[str, str]
+) -> list[tuple[object, ...]]:
+    """What is known of projects that Gemini has still not read, with the reason of this time.
+
+    Those that an older model or prompt has read are left alone: they are no fallback.
+    """
+    rows = known[known["project_id"].isin(waiting["project_id"]) & (known["extractor"] == EXTRACTOR)]
+    return [
+        (project, sha, EXTRACTOR, requirements_count, reasons[project], None)
+        for project, sha, requirements_count in zip(
+            rows["project_id"], rows["inputs_sha256"], rows["requirements_count"]
+        )
     ]
-    rows = [
-        (project_id, each.skill_id, each.weight, each.extractor, each.evidence)
-        for project_id, requirements in zip(inputs["project_id"], merged)
-        for each in requirements
-    ]
-    return Extraction(pd.DataFrame(rows, columns=REQUIREMENT_COLUMNS), _extractions(inputs, merged))
 
 
 def _with_declared(
@@ -125,14 +287,3 @@ def _with_declared(
         if skill_id is not None:
             by_skill[skill_id] = Requirement(skill_id, DECLARED_WEIGHT, "declared", name)
     return sorted(by_skill.values(), key=lambda requirement: (-requirement.weight, requirement.skill_id))
-
-
-def _extractions(inputs: pd.DataFrame, requirements: Sequence[Sequence[Requirement]]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "project_id": inputs["project_id"],
-            "inputs_sha256": inputs["inputs_sha256"],
-            "extractor": EXTRACTOR,
-            "requirements_count": [len(own) for own in requirements],
-        }
-    )

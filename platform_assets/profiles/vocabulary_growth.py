@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -15,11 +15,12 @@ from platform_assets.profiles.vocabulary import (
     vocabulary_from_frames,
 )
 
-TOPIC_MIN_REPOSITORIES = 5
-"""A topic becomes a skill once so many repositories carry it: most topics are the name of one project."""
+TOPIC_MIN_OWNERS = 5
+"""A topic becomes a skill once repositories of so many owners carry it: most topics are the name of one project, and
+one owner may put it on all of theirs."""
 
 TOPIC_MAX_RATIO = 0.05
-"""…and no more than this part of all: what nearly every repository carries tells nobody apart."""
+"""…and no more than this part of all repositories: what nearly each of them carries tells nobody apart."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,12 @@ def grow_vocabulary(
         skills.drop_duplicates("skill_id", keep="last"), aliases.drop_duplicates("alias", keep="last")
     )
     new_rows = [packaged.frames()]
-    by_repository = repositories.drop_duplicates("repository")
-    languages = {language for used in by_repository["languages"] for language in used}
+    # All rows: a repository may have been read at several times, in several states.
+    languages = {language for used in repositories["languages"] for language in used}
     met = (
         (languages, "github", "language"),
         ({name for names in declared for name in names}, "declared", "other"),
-        (_telling_topics(by_repository["topics"]), "github", "other"),
+        (_telling_topics(repositories), "github", "other"),
     )
     for names, source, kind in met:
         rows = new_skills(names, vocabulary, source=source, kind=kind)
@@ -72,7 +73,14 @@ def _joined(vocabulary: Vocabulary, skills: pd.DataFrame, aliases: pd.DataFrame)
     return vocabulary_from_frames(pd.concat([known_skills, skills]), pd.concat([known_aliases, aliases]))
 
 
-def _telling_topics(topics: pd.Series[list[str]]) -> set[str]:
-    used = Counter(topic for repository_topics in topics for topic in set(repository_topics))
-    most = TOPIC_MAX_RATIO * len(topics)
-    return {topic for topic, count in used.items() if TOPIC_MIN_REPOSITORIES <= count <= most}
+def _telling_topics(repositories: pd.DataFrame) -> set[str]:
+    carriers: defaultdict[str, set[str]] = defaultdict(set)
+    for repository, topics in zip(repositories["repository"], repositories["topics"]):
+        for topic in topics:
+            carriers[topic].add(repository)
+    most = TOPIC_MAX_RATIO * repositories["repository"].nunique()
+    return {
+        topic
+        for topic, names in carriers.items()
+        if len(names) <= most and len({name.partition("/")[0] for name in names}) >= TOPIC_MIN_OWNERS
+    }

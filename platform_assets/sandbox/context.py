@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -11,7 +12,7 @@ from platform_assets.sandbox.faults import FaultSettings, FaultSource
 from platform_assets.sandbox.github_limits import Limiter
 from platform_assets.sandbox.state import SandboxState
 
-SERVICES = ("github", "stripe")
+SERVICES = ("github", "stripe", "gemini")
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,13 @@ class ServerConfig:
     Attributes:
         faults: What goes wrong, per service.
         github_limit: GitHub's primary limit, in calls (REST) or points (GraphQL) an hour.
+        gemini_limit: Gemini's limit, in calls a minute.
         seed: Seed of the faults.
     """
 
     faults: Mapping[str, FaultSettings]
     github_limit: int
+    gemini_limit: int
     seed: int
 
     def as_json(self) -> dict[str, Any]:
@@ -38,8 +41,32 @@ class ServerConfig:
         return cls(
             faults={service: FaultSettings(**value["faults"][service]) for service in SERVICES},
             github_limit=value["github_limit"],
+            gemini_limit=value["gemini_limit"],
             seed=value["seed"],
         )
+
+
+@dataclass
+class MinuteLimit:
+    """A limit of calls a minute, counted by the clock's minutes.
+
+    Attributes:
+        calls_per_minute: The limit.
+    """
+
+    calls_per_minute: int
+    _minute: int = 0
+    _calls_count: int = 0
+
+    def take(self) -> float | None:
+        """Count a call; gives the seconds until there is room when there is none."""
+        now = time.time()
+        if int(now // 60) != self._minute:
+            self._minute, self._calls_count = int(now // 60), 0
+        if self._calls_count >= self.calls_per_minute:
+            return (self._minute + 1) * 60 - now
+        self._calls_count += 1
+        return None
 
 
 @dataclass
@@ -50,6 +77,7 @@ class Sandbox:
         state: The open state.
         faults: What goes wrong, per service.
         limiter: GitHub's primary limit.
+        gemini_limit: Gemini's limit.
         seed: Seed of the faults.
         requests: Calls so far, by (service, method and route).
         in_flight_keys: Idempotency keys of Stripe calls that have not been answered.
@@ -58,6 +86,7 @@ class Sandbox:
     state: SandboxState
     faults: dict[str, FaultSource]
     limiter: Limiter
+    gemini_limit: MinuteLimit
     seed: int
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
     in_flight_keys: set[str] = field(default_factory=set)
@@ -72,5 +101,6 @@ class Sandbox:
                 for service in SERVICES
             },
             limiter=Limiter(config.github_limit),
+            gemini_limit=MinuteLimit(config.gemini_limit),
             seed=config.seed,
         )

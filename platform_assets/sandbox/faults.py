@@ -28,6 +28,8 @@ class FaultSettings:
         error_rate: Share of calls that fail with a 5xx, from 0 to 1.
         latency_ms: Delay of every call, in milliseconds.
         timeout_rate: Share of calls that are never answered, from 0 to 1.
+        invalid_rate: Share of calls whose answer is well-formed but no good, from 0 to 1: Gemini's breaks off within
+            its JSON. Services whose answers a program makes fail with a 5xx instead.
         after_effect_ratio: Of the faults that strike a call with an effect (Stripe's POSTs), the share that strikes
             after it: the caller can't know that the money moved. The others strike before anything was done.
     """
@@ -35,6 +37,7 @@ class FaultSettings:
     error_rate: float = 0.0
     latency_ms: float = 0.0
     timeout_rate: float = 0.0
+    invalid_rate: float = 0.0
     after_effect_ratio: float = 0.5
 
     def __post_init__(self) -> None:
@@ -44,8 +47,8 @@ class FaultSettings:
             limit = 600_000.0 if name == "latency_ms" else 1.0
             if not 0 <= value <= limit:
                 raise ValueError(f"{name} must be between 0 and {limit:g}, not {value!r}")
-        if self.error_rate + self.timeout_rate > 1:
-            raise ValueError("error_rate and timeout_rate together must not exceed 1")
+        if self.error_rate + self.timeout_rate + self.invalid_rate > 1:
+            raise ValueError("error_rate, timeout_rate and invalid_rate together must not exceed 1")
 
 
 class FaultKind(enum.Enum):
@@ -53,6 +56,7 @@ class FaultKind(enum.Enum):
 
     ERROR = "error"
     TIMEOUT = "timeout"
+    INVALID = "invalid"
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,8 @@ class FaultSource:
             kind = FaultKind.ERROR
         elif share < self.settings.error_rate + self.settings.timeout_rate:
             kind = FaultKind.TIMEOUT
+        elif share < self.settings.error_rate + self.settings.timeout_rate + self.settings.invalid_rate:
+            kind = FaultKind.INVALID
         if kind is None:
             return None
         return Fault(

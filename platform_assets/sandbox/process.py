@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SANDBOX_GITHUB_TOKEN = "sandbox-token"  # noqa: S105  (the local API takes any)
 SANDBOX_STRIPE_KEY = "sk_test_sandbox"
+SANDBOX_GEMINI_KEY = "AIza-sandbox"
 """What clients show to the local APIs; worth nothing anywhere else."""
 
 START_TIMEOUT_S = 60.0
@@ -44,6 +45,7 @@ class SandboxEndpoints:
 
     github_url: str
     stripe_url: str
+    gemini_url: str
     pid: int
 
 
@@ -126,11 +128,13 @@ def _config(settings: Settings) -> dict[str, Any]:
         "error_rate": settings.sandbox_error_rate,
         "latency_ms": settings.sandbox_latency_ms,
         "timeout_rate": settings.sandbox_timeout_rate,
+        "invalid_rate": 0.0,
         "after_effect_ratio": 0.5,
     }
     return {
-        "faults": {"github": faults, "stripe": faults},
+        "faults": {"github": faults, "stripe": faults, "gemini": faults},
         "github_limit": settings.sandbox_github_limit,
+        "gemini_limit": settings.sandbox_gemini_limit,
         "seed": settings.sandbox_seed,
     }
 
@@ -157,7 +161,12 @@ def _read_record(home: Path) -> _Record | None:
 
 def _endpoints(record: _Record) -> SandboxEndpoints:
     root = f"http://127.0.0.1:{record.port}"
-    return SandboxEndpoints(github_url=f"{root}/github", stripe_url=f"{root}/stripe", pid=record.pid)
+    return SandboxEndpoints(
+        github_url=f"{root}/github",
+        stripe_url=f"{root}/stripe",
+        gemini_url=f"{root}/gemini",
+        pid=record.pid,
+    )
 
 
 def _call(record: _Record, method: str, path: str, body: object = None) -> tuple[int, Any]:
@@ -230,7 +239,7 @@ def _ps(pid: int, column: str) -> str:
 
 def _configure(home: Path, record: _Record, settings: Settings) -> None:
     config = _config(settings)
-    body = {**config["faults"], "github_limit": config["github_limit"], "seed": config["seed"]}
+    body = {**config["faults"], **{name: value for name, value in config.items() if name != "faults"}}
     status, answer = _call(record, "PUT", "/_sandbox/faults", body)
     if status != 200:
         raise SandboxError(f"The sandbox refused its settings: {answer}")

@@ -1,4 +1,4 @@
-"""The sandbox's HTTP server process: the local GitHub and Stripe APIs on one port of 127.0.0.1.
+"""The sandbox's HTTP server process: the local GitHub, Stripe and Gemini APIs on one port of 127.0.0.1.
 
 Adding an API is a module with `routes(sandbox)` and one line in `_APIS`. Starting and stopping the process from
 elsewhere is in `process`.
@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from platform_assets.sandbox import github_graphql, github_rest, stripe_api
+from platform_assets.sandbox import gemini_api, github_graphql, github_rest, stripe_api
 from platform_assets.sandbox.context import SERVICES, Sandbox, ServerConfig
 from platform_assets.sandbox.faults import FaultSource
 from platform_assets.sandbox.process import record_path, state_path, write_record
@@ -34,6 +34,7 @@ _WATCH_INTERVAL_S = 2.0
 _APIS = (
     ("/github", (github_rest.routes, github_graphql.routes)),
     ("/stripe", (stripe_api.routes,)),
+    ("/gemini", (gemini_api.routes,)),
 )
 """Each API's root and what serves it."""
 
@@ -103,6 +104,7 @@ def _behaviour(sandbox: Sandbox) -> dict[str, Any]:
     config = ServerConfig(
         faults={service: source.settings for service, source in sandbox.faults.items()},
         github_limit=sandbox.limiter.limit,
+        gemini_limit=sandbox.gemini_limit.calls_per_minute,
         seed=sandbox.seed,
     ).as_json()
     return {**config.pop("faults"), **config}
@@ -110,16 +112,18 @@ def _behaviour(sandbox: Sandbox) -> dict[str, Any]:
 
 def _change_behaviour(sandbox: Sandbox, changes: dict[str, Any]) -> None:
     """Change what is named; the faults of a service that is named, or of all with a new seed, begin anew."""
-    if unknown := sorted(set(changes) - {*SERVICES, "github_limit", "seed"}):
+    if unknown := sorted(set(changes) - {*SERVICES, "github_limit", "gemini_limit", "seed"}):
         raise ValueError(f"unknown: {', '.join(unknown)}")
     limit = changes.get("github_limit", sandbox.limiter.limit)
+    gemini_limit = changes.get("gemini_limit", sandbox.gemini_limit.calls_per_minute)
     seed = changes.get("seed", sandbox.seed)
-    if not isinstance(limit, int) or limit < 0 or not isinstance(seed, int):
-        raise ValueError("github_limit must be an integer of at least 0, seed an integer")
+    if not all(isinstance(each, int) for each in (limit, gemini_limit, seed)) or min(limit, gemini_limit) < 0:
+        raise ValueError("github_limit and gemini_limit must be integers of at least 0, seed an integer")
     settings = {
         service: source.changed(changes.get(service, {})) for service, source in sandbox.faults.items()
     }
     sandbox.limiter.limit = limit
+    sandbox.gemini_limit.calls_per_minute = gemini_limit
     sandbox.seed = seed
     for service in SERVICES:
         if service in changes or "seed" in changes:

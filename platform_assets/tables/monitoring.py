@@ -1,4 +1,4 @@
-"""Operational tables, schema `monitoring`: alerts, the notification outbox and quarantined rows."""
+"""Operational tables, schema `monitoring`: alerts, the notification outbox, quarantined rows and calls of AI services."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
@@ -89,4 +89,39 @@ quarantined_rows = sa.Table(
     ),
     updated_at(),
     comment="One row is one bad row that is set aside; it leaves when it comes good.",
+)
+
+ai_calls = sa.Table(
+    "ai_calls",
+    metadata,
+    sa.Column(
+        "call_id", sa.BigInteger, sa.Identity(always=True), primary_key=True, comment="Id of the call."
+    ),
+    sa.Column("service", sa.Text, nullable=False, comment="The service, such as `gemini`."),
+    sa.Column("model", sa.Text, nullable=False, comment="Name of the model that was asked."),
+    sa.Column("purpose", sa.Text, nullable=False, comment="The asset that asked."),
+    sa.Column("started_at", Instant, nullable=False, comment="When the call began."),
+    sa.Column("latency_ms", sa.Double, nullable=False, comment="How long it took, in milliseconds."),
+    sa.Column("prompt_tokens", sa.Integer, comment="Tokens of the question; null without an answer."),
+    sa.Column("output_tokens", sa.Integer, comment="Tokens of the answer; null without one."),
+    sa.Column(
+        "reserved_tokens",
+        sa.Integer,
+        nullable=False,
+        comment="What the budget set aside for the call; counts as spent when no answer came in time.",
+    ),
+    sa.Column(
+        "outcome",
+        sa.Text,
+        nullable=False,
+        comment="`ok`, `invalid` (an answer that failed validation), `rate_limited`, `timeout` or `failed`.",
+    ),
+    sa.Column(
+        "retry_at", Instant, comment="Not to be called again before; null when the service said nothing."
+    ),
+    sa.CheckConstraint(
+        "outcome IN ('ok', 'invalid', 'rate_limited', 'timeout', 'failed')", name="outcome_is_known"
+    ),
+    sa.Index("ix_ai_calls_service", "service", "started_at"),
+    comment="One row is one call of an AI service; neither text nor secret is kept.",
 )

@@ -203,7 +203,10 @@ project_requirements = sa.Table(
     sa.Column("skill_id", sa.Text, primary_key=True, comment="The skill asked for."),
     sa.Column("weight", sa.Double, nullable=False, comment="Importance from 0 to 1."),
     sa.Column(
-        "extractor", sa.Text, nullable=False, comment="What found it: `declared`, `alias` or `embedding`."
+        "extractor",
+        sa.Text,
+        nullable=False,
+        comment="What found it: `declared`, `gemini`, `alias` or `embedding`.",
     ),
     sa.Column("evidence", sa.Text, nullable=False, comment="The words of the text that support it."),
     updated_at(),
@@ -222,8 +225,34 @@ requirement_extractions = sa.Table(
     ),
     sa.Column("extractor", sa.Text, nullable=False, comment="Which extractor read the text."),
     sa.Column("requirements_count", sa.Integer, nullable=False, comment="Skills found; 0 is an answer, too."),
+    sa.Column(
+        "fallback_reason",
+        sa.Text,
+        comment="Why Gemini has not read the text: `off`, `budget`, `rate_limited`, `timeout`, `invalid` or `failed`; null when it has.",
+    ),
+    sa.Column(
+        "agreement_ratio",
+        sa.Double,
+        comment="Skills that Gemini and the embedding extractor both found, of those that either did; null without Gemini.",
+    ),
     updated_at(),
     comment="One row says what a project's requirements were last read from.",
+)
+
+ai_answers = sa.Table(
+    "ai_answers",
+    metadata,
+    sa.Column("model", sa.Text, primary_key=True, comment="Name of the model that was asked."),
+    sa.Column("prompt_version", sa.Text, primary_key=True, comment="Version of instruction and schema."),
+    sa.Column("text_sha256", sa.Text, primary_key=True, comment="SHA-256 of the text that was sent."),
+    sa.Column(
+        "skills",
+        pg.JSONB,
+        comment="Names and quotes as the model gave them, not yet verified; null when the answer was invalid.",
+    ),
+    sa.Column("answered_at", Instant, nullable=False, comment="When the model was asked."),
+    updated_at(),
+    comment="One row is a model's answer on one distinct text, so that it is asked once.",
 )
 
 project_vectors = sa.Table(

@@ -53,7 +53,12 @@ def production(database_url, endpoints):
         "PLATFORM_STRIPE_MODE": "test",
         "PLATFORM_STRIPE_URL": endpoints.stripe_url,
         "PLATFORM_NEO4J_URI": "off",
+        "PLATFORM_GEMINI_API_KEY": "AIza-local",
+        "PLATFORM_GEMINI_URL": endpoints.gemini_url,
     }
+
+
+SERVICE_URLS = ("PLATFORM_GITHUB_URL", "PLATFORM_STRIPE_URL", "PLATFORM_GEMINI_URL")
 
 
 def assert_refused(result, *messages):
@@ -285,20 +290,28 @@ def test_the_doctor_tells_each_service_that_does_not_answer(invoke, production):
     with serve(
         lambda _: Reply(401, {"message": "Bad credentials", "error": {"message": "Invalid API Key"}})
     ) as url:
-        result = invoke("doctor", **production | {"PLATFORM_GITHUB_URL": url, "PLATFORM_STRIPE_URL": url})
+        result = invoke("doctor", **production | dict.fromkeys(SERVICE_URLS, url))
 
     problems = [line for line in result.output.splitlines() if "problem" in line]
     assert any("github" in line and "the token is invalid" in line for line in problems), result.output
     assert any("stripe" in line and "the API key is invalid" in line for line in problems), result.output
+    assert any("gemini" in line and "the API key is invalid" in line for line in problems), result.output
 
 
 def test_the_doctor_calls_a_service_off_that_was_switched_off(invoke, production):
     result = invoke(
-        "doctor", **production | {"PLATFORM_GITHUB_TOKEN": "off", "PLATFORM_STRIPE_API_KEY": "off"}
+        "doctor",
+        **production
+        | {
+            "PLATFORM_GITHUB_TOKEN": "off",
+            "PLATFORM_STRIPE_API_KEY": "off",
+            "PLATFORM_GEMINI_API_KEY": "off",
+        },
     )
 
     assert "github: switched off by PLATFORM_GITHUB_TOKEN=off" in result.output
     assert "stripe: switched off by PLATFORM_STRIPE_API_KEY=off" in result.output
+    assert "gemini: switched off by PLATFORM_GEMINI_API_KEY=off" in result.output
 
 
 def test_matching_is_evaluated_as_one_json_object_and_the_rankings_are_written(invoke, tmp_path):

@@ -89,9 +89,13 @@ def test_clients_of_one_process_do_not_share_a_configuration(monkeypatch):
         skill = {"name": call.headers["x-goog-api-key"], "quote": call.path.split("/")[1]}
         return Reply(200, answer(json.dumps({"skills": [skill]})))
 
-    with serve(echo) as url, client(f"{url}/a", api_key="AIza-a") as a, client(f"{url}/b", api_key="b") as b:
-        with ThreadPoolExecutor(4) as pool:
-            read = list(pool.map(lambda gemini: gemini.extract_skills("x").skills, [a, b] * 6))
+    with (
+        serve(echo) as url,
+        client(f"{url}/a", api_key="AIza-a") as a,
+        client(f"{url}/b", api_key="b") as b,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        read = list(pool.map(lambda gemini: gemini.extract_skills("x").skills, [a, b] * 6))
 
     assert read == [(NamedSkill("AIza-a", "a"),), (NamedSkill("b", "b"),)] * 6
 

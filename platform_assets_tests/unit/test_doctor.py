@@ -7,7 +7,7 @@ from platform_assets.clients.database import Database
 from platform_assets.doctor import Finding, examine, print_findings
 from platform_assets.settings import Settings
 
-SUBJECTS = {"mode", "database", "dagster storage", "github", "stripe", "embedder"}
+SUBJECTS = {"mode", "database", "dagster storage", "github", "stripe", "gemini", "embedder", "neo4j"}
 
 
 def settings(url, **more):
@@ -17,6 +17,7 @@ def settings(url, **more):
             "dagster_database_url": url,
             "github_token": "off",
             "stripe_api_key": "off",
+            "gemini_api_key": "off",
             "request_timeout_s": 2,
             **more,
         }
@@ -37,8 +38,11 @@ def test_a_healthy_platform_has_no_problem(marketplace_url):
     chosen = settings(marketplace_url)
 
     assert findings(chosen, "problem") == {}
-    assert set(findings(chosen, "off")) == {"github", "stripe"}
-    assert set(findings(chosen, "ok")) >= SUBJECTS - {"github", "stripe"} | {"schema", "marketplace contract"}
+    assert set(findings(chosen, "off")) == {"github", "stripe", "gemini", "neo4j"}
+    assert set(findings(chosen, "ok")) >= SUBJECTS - {"github", "stripe", "gemini", "neo4j"} | {
+        "schema",
+        "marketplace contract",
+    }
 
 
 def test_every_column_that_is_missing_is_a_finding_of_its_own(marketplace_url):
@@ -66,6 +70,10 @@ def test_when_nothing_can_be_used_each_of_them_is_told_and_no_secret_is():
                 github_url=refusing,
                 stripe_api_key="sk_test_hiddenkey0123456789",
                 stripe_url=refusing,
+                gemini_api_key="AIza-hiddenkey0123456789",
+                gemini_url=refusing,
+                neo4j_uri="bolt://127.0.0.1:1",
+                neo4j_password="hidden-password-of-the-graph",
             )
         )
 

@@ -2,13 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from platform_assets.clients.gemini import NamedSkill
 from platform_assets.profiles import requirements
 from platform_assets.profiles.extraction import label_text
-from platform_assets.profiles.requirements import (
-    changed_inputs,
-    extract_projects,
-    project_inputs,
-)
+from platform_assets.profiles.gemini_answers import GeminiReading, Reason
+from platform_assets.profiles.requirements import due_inputs, project_inputs
 from platform_assets.profiles.vocabulary import vocabulary_from_frames
 
 NAMES = {"python": "Python", "kubernetes": "Kubernetes", "react": "React", "terraform": "Terraform"}
@@ -28,8 +26,32 @@ def projects(*rows: tuple[str, str, str, list[str]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["project_id", "title", "description", "declared_skills"])
 
 
-def extractions(inputs: pd.DataFrame) -> pd.DataFrame:
-    return inputs[["project_id", "inputs_sha256"]]
+def extractions(inputs: pd.DataFrame, *, extractor: str = requirements.EXTRACTOR) -> pd.DataFrame:
+    return inputs[["project_id", "inputs_sha256"]].assign(
+        extractor=extractor, requirements_count=1, fallback_reason="off", agreement_ratio=None
+    )
+
+
+GEMINI = requirements.gemini_extractor("a model")
+NOTHING_KNOWN = pd.DataFrame(columns=requirements.EXTRACTION_COLUMNS)
+
+
+def changed_inputs(inputs: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    due = due_inputs(inputs, known, extractor=None)
+    return due[due["is_changed"].astype(bool)]
+
+
+def extract_projects(inputs, known_words, vectors, embedder, *, said=None, known=NOTHING_KNOWN):
+    """Read projects; `said` is what Gemini named by text, None when it is off."""
+    extractor = None if said is None else GEMINI
+    due = due_inputs(inputs, known, extractor=extractor)
+    missing = [text for text in due["text"] if text not in (said or {})]
+    reading = GeminiReading(
+        skills=said or {}, reasons=dict.fromkeys(missing, Reason.OFF if said is None else Reason.FAILED)
+    )
+    return requirements.extract_projects(
+        due, known, reading, known_words, vectors, embedder, extractor=extractor
+    )
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +158,47 @@ def test_a_skill_without_a_vector_is_only_found_when_declared(embedder, skill_ve
 
     assert "react" in set(found["skill_id"])
     assert np.isfinite(found["weight"]).all()
+
+
+def test_gemini_reads_again_what_another_reader_has_read_and_nothing_twice():
+    inputs = project_inputs(projects(ONE), vocabulary(), model="m")
+
+    for reader in (requirements.EXTRACTOR, requirements.gemini_extractor("an older model")):
+        due = due_inputs(inputs, extractions(inputs, extractor=reader), extractor=GEMINI)
+        assert list(due["is_changed"]) == [False]
+    assert due_inputs(inputs, extractions(inputs, extractor=GEMINI), extractor=GEMINI).empty
+
+
+def test_what_gemini_says_counts_where_it_answered_and_is_compared(embedder, skill_vectors):
+    both = ("p2", "Cluster", "Kubernetes by Terraform.", [])
+    inputs = project_inputs(projects(ONE, both), vocabulary(), model=embedder.model_name)
+    text = inputs["text"][1]
+
+    found = extract_projects(
+        inputs, vocabulary(), skill_vectors, embedder, said={text: (NamedSkill("Terraform", "Terraform"),)}
+    )
+
+    assert found.gemini_projects_count == 1
+    rows = found.requirements.set_index("project_id")
+    assert rows.loc[["p2"], ["skill_id", "extractor"]].to_numpy().tolist() == [["terraform", "gemini"]]
+    extracted = found.extractions.set_index("project_id")
+    assert extracted.loc["p2", ["extractor", "agreement_ratio"]].tolist() == [GEMINI, 0.5]
+    assert pd.isna(extracted.loc["p2", "fallback_reason"])
+    assert pd.isna(extracted.loc["p1", "agreement_ratio"])
+    assert extracted.loc["p1", ["extractor", "fallback_reason"]].tolist() == [
+        requirements.EXTRACTOR,
+        "failed",
+    ]
+
+
+def test_while_gemini_keeps_failing_what_was_read_stays_and_nothing_is_embedded():
+    inputs = project_inputs(projects(ONE), vocabulary(), model="m")
+
+    waiting = extract_projects(inputs, vocabulary(), {}, NeverAsked(), said={}, known=extractions(inputs))
+    older = extractions(inputs, extractor=requirements.gemini_extractor("an older model"))
+    kept = extract_projects(inputs, vocabulary(), {}, NeverAsked(), said={}, known=older)
+
+    assert waiting.read_project_ids == kept.read_project_ids == ()
+    assert waiting.extractions["fallback_reason"].tolist() == ["failed"]
+    assert waiting.extractions["requirements_count"].tolist() == [1]
+    assert kept.extractions.empty, "what an older model has read is no fallback"

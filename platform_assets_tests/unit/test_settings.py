@@ -8,6 +8,7 @@ PRODUCTION = {
     "PLATFORM_GITHUB_TOKEN": "off",
     "PLATFORM_STRIPE_API_KEY": "rk_live_123",
     "PLATFORM_NEO4J_URI": "off",
+    "PLATFORM_GEMINI_API_KEY": "off",
 }
 
 
