@@ -16,7 +16,8 @@
     ├── DataError               sandbox: a data folder can't be read
     ├── MatchingInputError      matching: the tables hold something that can't be scored
     ├── UnknownGroupError       monitoring: there is no such group of checks
-    └── EvaluationDataError     evaluation: a labelled data set can't be read
+    ├── EvaluationDataError     evaluation: a labelled data set can't be read
+    └── RunFileError            evaluation: results can't be written where they were asked for
 
 The message of each says what was tried, what came back and what to do, and never contains a secret. Errors that are
 values to the code that called, such as `currencies.CurrencyError`, are none of these: they set a row aside.

@@ -77,7 +77,7 @@ FAILED_ACCOUNTS_RATIO = _at_most(
     0.01,
     "ratio",
     Severity.WARN,
-    "accounts are renamed or deleted at a few per thousand a month; more wants a look",
+    "single accounts are renamed, deleted or unreadable for a while; more than one in a hundred wants a look",
 )
 QUARANTINED_RATIO = _at_most(
     0.02,
@@ -97,10 +97,10 @@ EMBEDDING_COVERAGE_RATIO = _at_least(
     1.0, "ratio", Severity.ERROR, "a skill without an embedding is invisible to the extractor"
 )
 EMBEDDING_NORM_DEVIATION = _at_most(
-    1e-3,
+    1e-5,
     "distance from 1",
     Severity.ERROR,
-    "inner products are cosines only between unit vectors; bfloat16 errs below 1e-3",
+    "inner products are cosines only between unit vectors; scaled in float32 they err below 1e-6",
 )
 VECTOR_COVERAGE_RATIO = _at_least(
     0.999, "ratio", Severity.ERROR, "whoever has evidence has a vector; single rows may be on their way"

@@ -13,6 +13,7 @@ import pandas as pd
 
 from platform_assets.evaluation import measures
 from platform_assets.evaluation.data_errors import EvaluationDataError
+from platform_assets.evaluation.run_files import write_run_file
 from platform_assets.profiles.confidence import HISTORY_COLUMNS, confidence
 from platform_assets.profiles.vocabulary import packaged_vocabulary, skill_slug
 
@@ -46,12 +47,13 @@ def evaluate_confidence(folder: Path, run_path: Path | None = None) -> dict[str,
 
     Raises:
         EvaluationDataError: The file is missing or malformed; all problems are listed.
+        RunFileError: The results can't be written.
     """
     histories, outcomes = read_histories(folder / FILE_NAME)
     probabilities = confidence(histories)
     if run_path is not None:
         run = pd.DataFrame({"row": np.arange(len(histories)), "probability": probabilities})
-        run.to_csv(run_path, index=False)
+        write_run_file(run, run_path)
     if outcomes is None:
         return {"rows": len(histories), "auc": None, "brier": None, "ece": None}
     return {

@@ -16,6 +16,7 @@ import pandas as pd
 
 from platform_assets.clients.embedder import Embedder
 from platform_assets.evaluation.measures import ndcg_at, recall_at, reciprocal_rank
+from platform_assets.evaluation.run_files import write_run_file
 from platform_assets.matching.features import (
     DeveloperFeatures,
     ProjectFeatures,
@@ -81,6 +82,10 @@ def evaluate_matching(
         `queries`: projects with a relevant developer in their pool, 0 without labels; the means of `ndcg@10`, `mrr`
         and `recall@100` over them; `per_query`: project → the same measures. A measure is None where it has no
         meaning: without labels, or with no relevant developer in the pool.
+
+    Raises:
+        DataError: A file is missing or malformed; all problems are listed.
+        RunFileError: The rankings can't be written.
     """
     marketplace = read_marketplace(folder)
     rankings = {project: rank_pool(marketplace, project, weights=weights) for project in marketplace.projects}
@@ -235,7 +240,7 @@ def write_run(rankings: Mapping[str, pd.DataFrame], path: Path) -> None:
         ]
         or [pd.DataFrame(columns=["query", "rank", "item", "score"])]
     )
-    run.to_csv(path, columns=["query", "rank", "item", "score"], index=False, float_format="%.6f")
+    write_run_file(run[["query", "rank", "item", "score"]], path)
 
 
 def _grades(qrels: pd.DataFrame) -> dict[str, dict[str, int]]:
@@ -259,7 +264,9 @@ def _postings(projects: pd.DataFrame) -> pd.DataFrame:
 
 def _vocabulary(repositories: pd.DataFrame, postings: pd.DataFrame) -> Vocabulary:
     """The product's vocabulary after it met the languages; terms of paths are no topics, and name no skills."""
-    without_topics = repositories.assign(topics=pd.Series([()] * len(repositories), index=repositories.index, dtype=object))
+    without_topics = repositories.assign(
+        topics=pd.Series([()] * len(repositories), index=repositories.index, dtype=object)
+    )
     grown = grow_vocabulary(packaged_vocabulary(), without_topics, postings["declared_skills"])
     return vocabulary_from_frames(grown.skills, grown.aliases)
 

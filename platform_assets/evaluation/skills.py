@@ -17,6 +17,7 @@ import pandas as pd
 from platform_assets.clients.embedder import Embedder
 from platform_assets.evaluation import measures
 from platform_assets.evaluation.data_errors import EvaluationDataError
+from platform_assets.evaluation.run_files import write_run_file
 from platform_assets.profiles.extraction import Rankings, label_text, rank_skills
 
 LABELS_FILE = "skills_en_label.txt"
@@ -56,6 +57,7 @@ def evaluate_skills(folder: Path, run_path: Path | None = None) -> dict[str, Any
 
     Raises:
         EvaluationDataError: A file is missing or malformed; all problems are listed.
+        RunFileError: The results can't be written.
     """
     labels, files = read_folder(folder)
     embedder = Embedder()
@@ -156,4 +158,4 @@ def _write_run(rankings: Mapping[str, tuple[list[str], list[float]]], path: Path
         for sentence, (ranked, scores) in rankings.items()
         for rank, (label, score) in enumerate(zip(ranked, scores), start=1)
     ]
-    pd.DataFrame(rows, columns=["query", "rank", "item", "score"]).to_csv(path, index=False)
+    write_run_file(pd.DataFrame(rows, columns=["query", "rank", "item", "score"]), path)

@@ -47,6 +47,12 @@ def _developer_features(
     )
 
 
+def _all_rows(database: Database, table: sa.Table, *names: str) -> pd.DataFrame:
+    """Columns of a contract's table, of rows that are set aside, too: a block with a bad date is still a block."""
+    read_contract(database, table)
+    return database.read(sa.select(*(table.c[name] for name in names)))
+
+
 def _kept(read: ContractRead) -> sa.ColumnElement[bool]:
     """Rows that a full recomputation may delete: all but those of projects that are set aside."""
     return is_not_among(tables.match_candidates.c.project_id, read.set_aside_keys)
@@ -74,8 +80,8 @@ def match_candidates(
     known = _developer_features(database, developers, clock)
     rules = filters.Filters(
         developers=developers.sort_values("developer_id", ignore_index=True),
-        contracts=read_contract(database, marketplace.contracts).rows,
-        blocks=read_contract(database, marketplace.blocks).rows,
+        contracts=_all_rows(database, marketplace.contracts, "project_id", "developer_id", "status"),
+        blocks=_all_rows(database, marketplace.blocks, "client_id", "developer_id"),
         as_of=clock.as_of,
     )
     rows_of: dict[str, dict[str, Any]] = {

@@ -439,6 +439,8 @@ def test_a_table_that_nobody_fills_any_more_is_stale(settled):
     assert stale == {
         "skill_profiles",
         "project_requirements",
+        "skill_graph",
+        "skill_graph_projection",
         "match_candidates",
         "matches",
         "payment_analytics",
@@ -449,7 +451,7 @@ def test_a_check_on_what_was_never_materialized_is_not_passed(fresh):
     outcome = fresh.run_checks()
 
     freshness = {asset: check for (asset, name), check in outcome.checks().items() if name == "freshness"}
-    assert len(freshness) == 10
+    assert len(freshness) == 12
     assert not [asset for asset, check in freshness.items() if check.passed]
     assert "not measurable" in (freshness["matches"].description or "")
 

@@ -141,7 +141,7 @@ def test_a_second_run_writes_no_derived_row(lived):
     assert lived.second.status == 0, lived.second.output + lived.second.errors
     assert "derived rows written: 0" in lived.second.output
     # Every asset but the analytics, which had no day to compute.
-    assert lived.second.output.count("nothing changed") == 9
+    assert lived.second.output.count("nothing changed") == 11
 
 
 def test_a_run_beside_another_is_refused_and_does_it_no_harm(lived):
@@ -213,7 +213,7 @@ def test_a_broken_service_level_makes_the_report_exit_with_1_until_it_is_mended(
     assert broken["evaluated_at"]
     assert all(check["state"] != "passed" for check in json.loads(failed.stdout)["checks"])
     assert {check["group"] for check in json.loads(elsewhere.stdout)["checks"]} == {"payments"}
-    assert "1 service level of 40 broken" in table.stdout
+    assert "1 service level of 46 broken" in table.stdout
     assert page.stdout.lower().startswith("<!doctype html>")
 
 
@@ -279,7 +279,8 @@ def test_what_was_begun_before_the_database_was_killed_ends_up_as_if_nothing_had
         undisturbed.close()
         disturbed.close()
 
-    assert all(expected.values())
+    # Forty developers are too few for any two skills to go together by more than chance.
+    assert {name for name, rows in expected.items() if not rows} == {"skill_edges"}
     assert found == expected
 
 

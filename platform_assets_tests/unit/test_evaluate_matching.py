@@ -4,11 +4,22 @@ import csv
 import gzip
 import json
 import os
+from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from platform_assets.evaluation.matching import evaluate_matching, features_without, read_marketplace
+from platform_assets.evaluation.matching import (
+    evaluate_matching,
+    features_without,
+    rank_pool,
+    read_marketplace,
+    summarize,
+)
+from platform_assets.matching.scoring import DEFAULT_WEIGHTS, Weights, weights_from_values
+from platform_assets.profiles.vectors import MAX_FACETS
+from platform_assets.sandbox.gitmatch import read_qrels
 
 _SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "gitmatch"
 
@@ -112,12 +123,44 @@ def test_a_project_whose_relevant_developers_have_no_other_work_is_not_counted(t
     assert (result["queries"], result["mrr"]) == (0, None)
 
 
-def test_real_contributions_are_ranked_better_than_simple_methods_do():
+def test_hidden_work_takes_no_place_among_the_main_repositories(tmp_path: Path):
+    own = [_contribution("ann", f"web/{i}", "Rust", "serve") for i in range(MAX_FACETS)]
+    folder = _folder(tmp_path, [*own, _contribution("ann", "web/client", "Rust", "", commits=99)], _PROJECTS)
+    features = features_without(read_marketplace(folder), "web/client")
+    assert features.has_vector.tolist() == [True] * MAX_FACETS
+
+
+def test_a_project_without_text_and_files_is_ranked_all_the_same(tmp_path: Path):
+    folder = _folder(tmp_path, _ROWS, [{"project": "web/client", "readme": "", "languages": {"Rust": 0}}])
+    assert list(rank_pool(read_marketplace(folder), "web/client")["developer_id"]) == ["ann", "bob"]
+
+
+def test_a_language_that_only_a_later_row_of_a_repository_has_counts(tmp_path: Path):
+    rows = [_ROWS[0], {**_ROWS[0], "developer": "bob", "languages": {"Zzlang": 3}}]
+    assert "Zzlang" in read_marketplace(_folder(tmp_path, rows, _PROJECTS)).language_skills
+
+
+def test_real_contributions_rank_developers_well_above_languages_alone(tmp_path: Path):
     if not _SHARED.exists():
         assert "CI" not in os.environ, f"{_SHARED} must be there in CI"
         pytest.skip(f"{_SHARED} is not there")
-    result = evaluate_matching(_SHARED, None)
+    with gzip.open(_SHARED / "contributions.jsonl.gz", "rt") as file:
+        rows = [json.loads(line) for line in file]
+    # Who works on one project alone is in no pool but the others'; of these a few stand for all, to be quick.
+    works = Counter(row["developer"] for row in rows)
+    some = [row for row in rows if works[row["developer"]] > 1 or row["developer"].startswith("0")]
+    projects = [
+        json.loads(line) for line in (_SHARED / "projects.jsonl").read_text("utf-8").split("\n") if line
+    ]
+    marketplace = read_marketplace(_folder(tmp_path, some, projects))
+    qrels = read_qrels(_SHARED)
+    grades = {name: dict(zip(own["developer"], own["grade"])) for name, own in qrels.groupby("project")}
+    nothing_else = {field.name: 0.0 for field in fields(Weights) if field.name != "technologies"}
+
+    def measure(weights: Weights):
+        return summarize({name: rank_pool(marketplace, name, weights=weights) for name in grades}, grades)
+
+    result, by_language = measure(DEFAULT_WEIGHTS), measure(weights_from_values(nothing_else, reason="test"))
     assert result["queries"] == 21
-    # Language + MiniLM + BM25 + counts reach .181 on these projects.
-    assert result["ndcg@10"] > 0.19
-    assert result["recall@100"] > 0.6
+    assert result["ndcg@10"] > 2 * by_language["ndcg@10"]
+    assert result["recall@100"] > by_language["recall@100"]

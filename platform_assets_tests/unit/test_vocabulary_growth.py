@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from platform_assets.profiles.vocabulary import Vocabulary, packaged_vocabulary, vocabulary_from_frames
 from platform_assets.profiles.vocabulary_growth import (
     TOPIC_MAX_RATIO,
-    TOPIC_MIN_REPOSITORIES,
+    TOPIC_MIN_OWNERS,
     GrownVocabulary,
     grow_vocabulary,
 )
@@ -22,7 +22,7 @@ def repositories(*rows: tuple[str, dict[str, int], list[str]]) -> pd.DataFrame:
 
 
 def topic_in(count: int, *, of: int, topic: str = "quantum-knitting") -> pd.DataFrame:
-    return repositories(*((f"o/r{n}", {}, [topic] if n < count else []) for n in range(of)))
+    return repositories(*((f"o{n}/r", {}, [topic] if n < count else []) for n in range(of)))
 
 
 def stored(grown: GrownVocabulary, known: Vocabulary = EMPTY) -> Vocabulary:
@@ -64,11 +64,11 @@ def test_another_spelling_of_a_known_skill_is_no_new_skill():
     assert set(grown.skills["source"]) == {"packaged"}
 
 
-def test_a_topic_joins_when_enough_repositories_carry_it_and_not_nearly_all():
+def test_a_topic_joins_when_enough_owners_use_it_and_not_nearly_all_repositories():
     most = int(TOPIC_MAX_RATIO * 200)
     for count, joins in (
-        (TOPIC_MIN_REPOSITORIES - 1, False),
-        (TOPIC_MIN_REPOSITORIES, True),
+        (TOPIC_MIN_OWNERS - 1, False),
+        (TOPIC_MIN_OWNERS, True),
         (most, True),
         (most + 1, False),
     ):
@@ -82,6 +82,21 @@ def test_a_repository_that_many_work_on_counts_once():
     )
 
     assert not any("knitting" in name.casefold() for name in names(grow_vocabulary(EMPTY, shared, [])))
+
+
+def test_what_one_owner_puts_on_all_their_repositories_names_no_skill():
+    own = repositories(*((f"o/r{n}", {}, ["quantum-knitting"]) for n in range(9)))
+    others = topic_in(0, of=200)
+
+    assert not any(
+        "knitting" in name.casefold() for name in names(grow_vocabulary(EMPTY, pd.concat([own, others]), []))
+    )
+
+
+def test_a_repository_in_several_states_brings_all_its_languages():
+    grown = grow_vocabulary(EMPTY, repositories(("o/r", {}, []), ("o/r", {"Zzlang": 1}, [])), [])
+
+    assert "Zzlang" in names(grown)
 
 
 def test_the_packaged_list_corrects_what_is_stored():
