@@ -277,7 +277,7 @@ def _language_skills(repositories: pd.DataFrame, vocabulary: Vocabulary) -> dict
 
 
 def _requirements(postings: pd.DataFrame, vocabulary: Vocabulary, embedder: Embedder) -> pd.DataFrame:
-    """Rows of `platform.project_requirements`."""
+    """Rows of `platform.project_requirements`, as they are where Gemini is switched off: nothing is asked of a service."""
     names = [label_text(skill.name) for skill in vocabulary.skills]
     skill_vectors = dict(zip(vocabulary.by_id, embedder.encode(names)))
     inputs = project_inputs(postings, vocabulary, model=embedder.model_name)
