@@ -146,12 +146,13 @@ def _project_coverage(table: sa.Table, database: Database, _: Clock) -> Measurem
 
 
 def _graph_coverage(database: Database, _: Clock) -> Measurement:
-    """Share of the skills that at least 20 developers have that have an edge."""
+    """Share of common skills that have an edge; one that most developers have goes with none, and is left out."""
     profiles, edges = tables.skill_profiles, skill_edges
+    everyone = sa.select(sa.func.count(profiles.c.developer_id.distinct())).scalar_subquery()
     common = (
         sa.select(profiles.c.skill_id)
         .group_by(profiles.c.skill_id)
-        .having(sa.func.count() >= _COMMON_SKILL_DEVELOPERS)
+        .having(sa.func.count().between(_COMMON_SKILL_DEVELOPERS, everyone / 2))
         .subquery()
     )
     has_edge = sa.exists().where(common.c.skill_id.in_([edges.c.skill_id_a, edges.c.skill_id_b]))
@@ -227,7 +228,7 @@ CHECKS = [
         asset="skill_graph",
         name="coverage",
         threshold=thresholds.GRAPH_COVERAGE_RATIO,
-        description=f"Share of the skills of at least {_COMMON_SKILL_DEVELOPERS} developers that go with another.",
+        description=f"Share of skills that go with another, of those of {_COMMON_SKILL_DEVELOPERS} developers to half of all.",
         measure=_graph_coverage,
     ),
     _projection_counts,
