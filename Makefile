@@ -33,19 +33,19 @@ check: setup-dev
 	@$(BIN)/pip check
 
 # The lock lets two `make` in one folder wait for each other instead of installing over each other.
-LOCKED := $(PYTHON) -c 'import fcntl, os, sys; lock = open(".setup.lock", "w"); fcntl.flock(lock, fcntl.LOCK_EX); \
+LOCKED := "$(PYTHON)" -c 'import fcntl, os, sys; lock = open(".setup.lock", "w"); fcntl.flock(lock, fcntl.LOCK_EX); \
   os.set_inheritable(lock.fileno(), True); os.execvp(sys.argv[1], sys.argv[1:])'
 
 setup:
-	@$(LOCKED) $(MAKE) --no-print-directory $(VENV)/.installed
+	@$(LOCKED) $(MAKE) --silent --no-print-directory $(VENV)/.installed
 
 setup-dev:
-	@$(LOCKED) $(MAKE) --no-print-directory $(VENV)/.installed-dev
+	@$(LOCKED) $(MAKE) --silent --no-print-directory $(VENV)/.installed-dev
 
 $(VENV)/.created:
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; found " + sys.version.split()[0] + ". Name another with: make PYTHON=/path/to/python3.11")'
+	@"$(PYTHON)" -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; found " + sys.version.split()[0] + ". Name another with: make PYTHON=/path/to/python3.11")'
 	@echo "Creating a virtual environment in $(VENV) …"
-	@$(PYTHON) -m venv $(VENV)
+	@"$(PYTHON)" -m venv $(VENV)
 	@touch $@
 
 $(VENV)/.installed: setup.py constraints.txt $(VENV)/.created
