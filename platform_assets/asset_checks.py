@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from platform_assets import thresholds
 from platform_assets.clients.database import Database
 from platform_assets.resources import Clock
-from platform_assets.tables import monitoring
+from platform_assets.tables import marketplace, monitoring
 from platform_assets.thresholds import FRESHNESS_HOURS, Severity, Threshold
 
 
@@ -90,6 +90,24 @@ def share(part: int, total: int, details: Mapping[str, Any] | None = None, *, of
     """
     value = part / total if total else of_none
     return Measurement(value, {"count": part, "total": total, **(details or {})})
+
+
+def open_project_coverage(table: sa.Table, *, at_least: int = 1) -> Callable[[Database, Clock], Measurement]:
+    """What to measure for the share of open projects that have so many rows in the table."""
+    projects = marketplace.projects
+    rows_count = (
+        sa.select(sa.func.count())
+        .where(table.c.project_id == projects.c.project_id)
+        .scalar_subquery()
+        .label("rows_count")
+    )
+
+    def measure(database: Database, _: Clock) -> Measurement:
+        rows = database.read(sa.select(projects.c.project_id, rows_count).where(projects.c.status == "open"))
+        short = rows["project_id"][rows["rows_count"] < at_least]
+        return share(len(rows) - len(short), len(rows), {"projects_without": sorted(short)[:20]}, of_none=1.0)
+
+    return measure
 
 
 def quarantine_checks(asset: str, source: sa.Table) -> list[dg.AssetChecksDefinition]:

@@ -12,7 +12,6 @@ import click
 
 from platform_assets.settings import load_settings
 
-EXIT_CHECK_FAILED = 1
 EXIT_UNUSABLE = 2
 
 

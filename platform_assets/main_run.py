@@ -123,7 +123,7 @@ def _prepare(settings: Settings, data: Path | None, progress: RunProgress) -> No
 def _run_jobs(settings: Settings, progress: RunProgress, console: Console) -> None:
     from platform_assets.definitions import build_definitions
     from platform_assets.payments.assets import analytics_run_tags
-    from platform_assets.resources import Clock, open_database
+    from platform_assets.resources import open_database
     from platform_assets.schedules import ANALYTICS_JOB, CHECKS_JOB, MAIN_JOB
 
     definitions = build_definitions(settings, loggers={PROGRESS_LOGGER: progress.logger_definition()})
@@ -132,7 +132,7 @@ def _run_jobs(settings: Settings, progress: RunProgress, console: Console) -> No
         _run_job(definitions, MAIN_JOB, instance, progress, tags={})
         database = open_database(settings)
         try:
-            tags = analytics_run_tags(database, instance, Clock(as_of=settings.as_of_day).as_of)
+            tags = analytics_run_tags(database, instance, settings.as_of_day)
         finally:
             database.close()
         # Without a day to compute its checks are evaluated all the same, with everybody else's.

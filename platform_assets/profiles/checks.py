@@ -11,6 +11,7 @@ from platform_assets.asset_checks import (
     Measurement,
     check_result,
     freshness_check,
+    open_project_coverage,
     quarantine_checks,
     share,
     static_metadata,
@@ -132,17 +133,6 @@ def _vector_coverage(database: Database, _: Clock) -> Measurement:
         ).select_from(with_work)
     ).iloc[0]
     return share(int(counts["covered"]), int(counts["total"]), of_none=1.0)
-
-
-def _project_coverage(table: sa.Table, database: Database, _: Clock) -> Measurement:
-    """Share of open projects that have a row in the table."""
-    projects = marketplace.projects
-    covered = sa.exists().where(table.c.project_id == projects.c.project_id)
-    rows = database.read(
-        sa.select(projects.c.project_id, covered.label("covered")).where(projects.c.status == "open")
-    )
-    without = rows["project_id"][~rows["covered"].astype(bool)]
-    return share(len(rows) - len(without), len(rows), {"projects_without": sorted(without)[:20]}, of_none=1.0)
 
 
 def _graph_coverage(database: Database, _: Clock) -> Measurement:
@@ -291,7 +281,7 @@ CHECKS = [
         name="coverage",
         threshold=thresholds.REQUIREMENT_COVERAGE_RATIO,
         description="Share of open projects with at least one requirement.",
-        measure=partial(_project_coverage, tables.project_requirements),
+        measure=open_project_coverage(tables.project_requirements),
     ),
     table_check(
         asset="project_requirements",
@@ -312,6 +302,6 @@ CHECKS = [
         name="coverage",
         threshold=thresholds.VECTOR_COVERAGE_RATIO,
         description="Share of open projects that have a vector.",
-        measure=partial(_project_coverage, tables.project_vectors),
+        measure=open_project_coverage(tables.project_vectors),
     ),
 ]
