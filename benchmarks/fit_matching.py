@@ -27,7 +27,7 @@ from platform_assets.evaluation.matching import (
 )
 from platform_assets.evaluation.measures import paired_bootstrap
 from platform_assets.matching.scoring import Weights, facet_similarities, weights_from_values
-from platform_assets.sandbox.gitmatch import read_qrels
+from platform_assets.sandbox.data_folder.gitmatch import read_qrels
 
 Floats = npt.NDArray[np.float64]
 

@@ -100,7 +100,7 @@ def _prepare(settings: Settings, data: Path | None, progress: RunProgress) -> No
     world = None
     if data is not None:
         # Read first: a broken folder is told before anything is changed.
-        from platform_assets.sandbox.gitmatch import read_gitmatch
+        from platform_assets.sandbox.data_folder.gitmatch import read_gitmatch
 
         with progress.preparing(f"Reading {data}"):
             world = read_gitmatch(data)

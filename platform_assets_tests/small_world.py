@@ -20,7 +20,7 @@ from platform_assets.clients.payment_gateway import PaymentGateway
 from platform_assets.definitions import build_definitions
 from platform_assets.payments.assets import analytics_run_tags
 from platform_assets.resources import Clock
-from platform_assets.sandbox.generate import generate_world
+from platform_assets.sandbox.generator.generate import generate_world
 from platform_assets.sandbox.process import SandboxEndpoints
 from platform_assets.schedules import ANALYTICS_JOB, CHECKS_JOB, MAIN_JOB
 from platform_assets.settings import Settings

@@ -37,7 +37,12 @@ from platform_assets.profiles.vectors import (
 )
 from platform_assets.profiles.vocabulary import Vocabulary, packaged_vocabulary, vocabulary_from_frames
 from platform_assets.profiles.vocabulary_growth import grow_vocabulary
-from platform_assets.sandbox.gitmatch import main_languages, read_contributions, read_projects, read_qrels
+from platform_assets.sandbox.data_folder.gitmatch import (
+    main_languages,
+    read_contributions,
+    read_projects,
+    read_qrels,
+)
 
 NDCG_DEPTH = 10
 RECALL_DEPTH = 100

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from platform_assets.sandbox.faults import FaultSettings, FaultSource
-from platform_assets.sandbox.github_limits import Limiter
+from platform_assets.sandbox.github.limits import Limiter
 from platform_assets.sandbox.state import SandboxState
 
 SERVICES = ("github", "stripe", "gemini")

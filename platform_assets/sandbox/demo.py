@@ -58,7 +58,7 @@ def ensure_marketplace(settings: Settings, database: Database) -> None:
 
 def generated_world(settings: Settings) -> World:
     """The generated marketplace, anchored to the day that it was first anchored to, so that it stays the same."""
-    from platform_assets.sandbox.generate import generate_world
+    from platform_assets.sandbox.generator.generate import generate_world
 
     return generate_world(
         seed=settings.sandbox_seed,

@@ -22,11 +22,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from platform_assets.sandbox import gemini_api, github_graphql, github_rest, stripe_api
+from platform_assets.sandbox import gemini_api
 from platform_assets.sandbox.context import SERVICES, Sandbox, ServerConfig
 from platform_assets.sandbox.faults import FaultSource
+from platform_assets.sandbox.github import graphql as github_graphql
+from platform_assets.sandbox.github import rest as github_rest
 from platform_assets.sandbox.process import record_path, state_path, write_record
 from platform_assets.sandbox.state import SandboxState
+from platform_assets.sandbox.stripe import api as stripe_api
 
 _HOST = "127.0.0.1"
 _WATCH_INTERVAL_S = 2.0

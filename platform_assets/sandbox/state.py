@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from platform_assets.errors import PlatformError
-from platform_assets.sandbox.github_time import format_instant
-from platform_assets.sandbox.stripe_objects import completed
+from platform_assets.sandbox.github.time import format_instant
+from platform_assets.sandbox.stripe.objects import completed
 from platform_assets.sandbox.world import World
 
 SCHEMA_VERSION = 1

@@ -12,7 +12,7 @@ from github import Auth, Github
 
 from platform_assets.sandbox.process import ensure_sandbox, state_path, stop_sandbox
 from platform_assets.sandbox.state import SandboxState
-from platform_assets.sandbox.stripe_objects import (
+from platform_assets.sandbox.stripe.objects import (
     CARDS,
     charge_object,
     charge_transaction_object,

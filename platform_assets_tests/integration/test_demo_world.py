@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from platform_assets.clients.database import Database
 from platform_assets.sandbox.demo import ensure_marketplace, load_world, loaded_world
-from platform_assets.sandbox.generate import generate_world
+from platform_assets.sandbox.generator.generate import generate_world
 from platform_assets.sandbox.process import state_path
 from platform_assets.sandbox.state import SandboxState, SandboxStateError
 from platform_assets.settings import Settings

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from platform_assets.clients.contract import contract_problems, read_contract
 from platform_assets.clients.database import Database, WriteCounts
-from platform_assets.sandbox.generate import generate_world
+from platform_assets.sandbox.generator.generate import generate_world
 from platform_assets.sandbox.load import load_marketplace
 from platform_assets.sandbox.world import World
 from platform_assets.tables import marketplace

@@ -19,7 +19,7 @@ from platform_assets.evaluation.matching import (
 )
 from platform_assets.matching.scoring import DEFAULT_WEIGHTS, Weights, weights_from_values
 from platform_assets.profiles.vectors import MAX_FACETS
-from platform_assets.sandbox.gitmatch import read_qrels
+from platform_assets.sandbox.data_folder.gitmatch import read_qrels
 
 _SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "gitmatch"
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from platform_assets.sandbox.generate import generate_world
-from platform_assets.sandbox.generate_hiring import true_fit
-from platform_assets.sandbox.generate_people import draw_people
-from platform_assets.sandbox.generate_problems import UNKNOWN_CURRENCY, UNKNOWN_TIME_ZONE
-from platform_assets.sandbox.generate_projects import draw_projects
+from platform_assets.sandbox.generator.generate import generate_world
+from platform_assets.sandbox.generator.hiring import true_fit
+from platform_assets.sandbox.generator.people import draw_people
+from platform_assets.sandbox.generator.problems import UNKNOWN_CURRENCY, UNKNOWN_TIME_ZONE
+from platform_assets.sandbox.generator.projects import draw_projects
 from platform_assets.sandbox.load import world_hash
 from platform_assets.sandbox.state import SandboxState
 from platform_assets.sandbox.world import World
@@ -34,7 +34,7 @@ def small_world(seed: int = 7, anchor: dt.date = ANCHOR) -> World:
 
 def test_the_same_seed_gives_the_same_world_in_every_process():
     script = (
-        "import datetime as dt; from platform_assets.sandbox.generate import generate_world; "
+        "import datetime as dt; from platform_assets.sandbox.generator.generate import generate_world; "
         "from platform_assets.sandbox.load import world_hash; "
         "print(world_hash(generate_world(seed=7, developers_count=40, projects_count=12, anchor=dt.date(2026, 11, 1))))"
     )
@@ -169,8 +169,8 @@ def test_the_funnel_narrows_and_every_hire_has_a_contract(world: World):
 
 
 def test_who_is_hired_fits_better_than_who_is_shown(world: World):
-    from platform_assets.sandbox.dice import Dice
-    from platform_assets.sandbox.names import Names
+    from platform_assets.sandbox.generator.dice import Dice
+    from platform_assets.sandbox.generator.names import Names
 
     seed = 20261101
     people = draw_people(Dice(seed, "people"), Names(Dice(seed, "names")), count=1_000, anchor=ANCHOR)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from platform_assets.sandbox.gitmatch import (
+from platform_assets.sandbox.data_folder.gitmatch import (
     DataError,
     read_contributions,
     read_gitmatch,

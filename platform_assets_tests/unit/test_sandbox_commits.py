@@ -3,9 +3,9 @@ import datetime as dt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platform_assets.sandbox.github_commits import CommitSpan, commit_sha, headline
-from platform_assets.sandbox.github_history import History
-from platform_assets.sandbox.github_store import Contribution
+from platform_assets.sandbox.github.commits import CommitSpan, commit_sha, headline
+from platform_assets.sandbox.github.history import History
+from platform_assets.sandbox.github.store import Contribution
 
 
 @st.composite

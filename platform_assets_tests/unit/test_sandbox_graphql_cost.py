@@ -1,8 +1,8 @@
 import pytest
 from graphql import build_schema, get_operation_ast, parse
 
-from platform_assets.sandbox.github_cost import QueryProblem, query_cost
-from platform_assets.sandbox.github_graphql import schema
+from platform_assets.sandbox.github.cost import QueryProblem, query_cost
+from platform_assets.sandbox.github.graphql import schema
 
 
 def cost(text, variables=None, of=None):

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from platform_assets.sandbox.github_store import GithubStore
+from platform_assets.sandbox.github.store import GithubStore
 from platform_assets.sandbox.state import SandboxState, SandboxStateError
-from platform_assets.sandbox.stripe_objects import new_object
-from platform_assets.sandbox.stripe_store import StripeStore
+from platform_assets.sandbox.stripe.objects import new_object
+from platform_assets.sandbox.stripe.store import StripeStore
 from platform_assets.sandbox.world import GithubContribution, GithubRepository, GithubUser, World
 
 DAY = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)

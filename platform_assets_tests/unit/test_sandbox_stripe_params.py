@@ -1,6 +1,6 @@
 import pytest
 
-from platform_assets.sandbox.stripe_params import Params, StripeError, parse_form
+from platform_assets.sandbox.stripe.params import Params, StripeError, parse_form
 
 
 def test_bracket_notation_becomes_groups_and_lists():

@@ -1,0 +1,1 @@
+"""Marketplaces read from a folder of data instead of generated."""

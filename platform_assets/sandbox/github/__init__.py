@@ -1,0 +1,1 @@
+"""The local GitHub API: REST and GraphQL over the sandbox's state, with the real limits."""

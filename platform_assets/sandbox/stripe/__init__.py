@@ -1,0 +1,1 @@
+"""The local Stripe API: payment intents, charges, refunds and balance transactions with the real semantics."""
