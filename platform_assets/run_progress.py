@@ -139,6 +139,8 @@ class RunProgress(logging.Handler):
         changes = ", ".join(
             f"{count:,} {name.removeprefix('rows_')}" for name, count in values.items() if count
         )
+        if "rows_measured" in metadata:
+            changes = f"{int(metadata['rows_measured'].value or 0):,} measured"
         rows = metadata["dagster/row_count"].value if "dagster/row_count" in metadata else None
         elapsed_s = time.monotonic() - self._started_at.get(step, time.monotonic())
         total = "" if rows is None else f"{rows:,} rows, "

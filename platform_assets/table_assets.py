@@ -113,11 +113,8 @@ def written(
     **more: dg.MetadataValue[Any] | str | float | int,
 ) -> dg.MaterializeResult[None]:
     """The result of a table write: row count and what changed, as numbers that the UI plots over time."""
-    rows_count = database.read(sa.select(sa.func.count().label("rows_count")).select_from(table))[
-        "rows_count"
-    ].iloc[0]
     metadata: Mapping[str, Any] = {
-        "dagster/row_count": int(rows_count),
+        "dagster/row_count": _count_rows(database, table),
         "rows_inserted": counts.inserted,
         "rows_updated": counts.updated,
         "rows_unchanged": counts.unchanged,
@@ -127,3 +124,20 @@ def written(
         **more,
     }
     return dg.MaterializeResult(metadata=metadata)
+
+
+def measured(
+    database: Database, table: sa.Table, rows_count: int, **more: dg.MetadataValue[Any] | str | float | int
+) -> dg.MaterializeResult[None]:
+    """The result of an asset that appends what it measured: every run adds rows, and none of them is derived data."""
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": _count_rows(database, table),
+            "rows_measured": rows_count,
+            **more,
+        }
+    )
+
+
+def _count_rows(database: Database, table: sa.Table) -> int:
+    return int(database.read(sa.select(sa.func.count().label("n")).select_from(table))["n"].iloc[0])
