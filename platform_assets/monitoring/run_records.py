@@ -106,8 +106,9 @@ def _insert_outcome(
             recorded_at=now,
         )
         .on_conflict_do_nothing(index_elements=[run_outcomes.c.run_id])
+        .returning(run_outcomes.c.run_id)
     )
-    return inserted.rowcount > 0
+    return inserted.first() is not None
 
 
 def _failed_later(connection: sa.Connection, run: FinishedRun) -> bool:
