@@ -56,7 +56,7 @@ def decide(diagnosis: Diagnosis, *, root_run_id: str, attempts_made: int, now: d
             None,
             None,
             is_quarantined=True,
-            reason=f"{attempts_made} attempts after the first run have failed, the last one by a {cause} cause",
+            reason=f"{attempts_made} attempts after the first run have failed, the last one with a cause that is {cause}",
         )
     attempt = attempts_made + 1
     if cause is Cause.INFRASTRUCTURE:
@@ -67,7 +67,7 @@ def decide(diagnosis: Diagnosis, *, root_run_id: str, attempts_made: int, now: d
         due_at = max(diagnosis.retry_at, now) + wait * JITTER_RATIO
         return Decision(attempt, due_at, is_quarantined=False, reason="the limit ends by then")
     due_at = max(now + wait, diagnosis.retry_at or now)
-    return Decision(attempt, due_at, is_quarantined=False, reason=f"a {cause} cause may have passed by then")
+    return Decision(attempt, due_at, is_quarantined=False, reason="the cause may have passed by then")
 
 
 def _wait(root_run_id: str, attempt: int) -> dt.timedelta:

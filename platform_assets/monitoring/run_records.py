@@ -194,6 +194,8 @@ def read_due_retries(database: Database, *, now: dt.datetime, limit: int) -> lis
         later.c.job_name == table.c.job_name,
         later.c.status == "success",
         later.c.started_at > failed.c.ended_at,
+        # An attempt at this work says nothing of whether it was needed.
+        later.c.root_run_id != table.c.root_run_id,
     )
     with database.transaction() as connection:
         connection.execute(
