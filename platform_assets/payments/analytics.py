@@ -1,6 +1,6 @@
 """Daily totals of what the gateway did, per currency. Pure; whole numbers from first to last.
 
-What a row of the result is says `payment_analytics` in `tables/platform.py`.
+What a row of the result is says `payment_analytics` in `tables/payments.py`.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from platform_assets.payments.gateway_objects import (
 from platform_assets.resources import Clock
 from platform_assets.table_assets import read_table, table_asset, written
 from platform_assets.tables import monitoring
-from platform_assets.tables import platform as tables
+from platform_assets.tables import payments as tables
 
 GROUP = "payments"
 

@@ -22,7 +22,7 @@ from platform_assets.payments.assets import FIRST_DAY, GATEWAY_SOURCE, find_days
 from platform_assets.resources import Clock
 from platform_assets.table_assets import read_table
 from platform_assets.tables import marketplace, monitoring
-from platform_assets.tables import platform as tables
+from platform_assets.tables import payments as tables
 
 CAPTURED = ("paid", "partially_refunded", "refunded")
 """Statuses of a payment that say that the money was captured."""

@@ -16,7 +16,7 @@ from filelock import FileLock
 from platform_assets.clients.database import Database
 from platform_assets.settings import Settings
 from platform_assets.tables.monitoring import quarantined_rows
-from platform_assets.tables.platform import gateway_cursors, gateway_transactions
+from platform_assets.tables.payments import gateway_cursors, gateway_transactions
 
 if TYPE_CHECKING:
     from platform_assets.sandbox.world import World

@@ -18,7 +18,7 @@ from platform_assets.payments.assets import (
 )
 from platform_assets.payments.gateway_objects import OBJECT_TYPES
 from platform_assets.schedules import ANALYTICS_JOB
-from platform_assets.tables import platform as tables
+from platform_assets.tables import payments as tables
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 OBJECTS = {item["id"] for item in WORLD.stripe_objects if item["object"] in OBJECT_TYPES}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from platform_assets.payments.analytics import KEY, TOTALS, daily_totals
 from platform_assets.payments.gateway_objects import transaction_rows
-from platform_assets.tables import platform as tables
+from platform_assets.tables import payments as tables
 
 SEEDS = Path(__file__).parents[3] / "shared" / "data" / "stripe_seeds"
 

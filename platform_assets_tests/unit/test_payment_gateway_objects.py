@@ -21,7 +21,7 @@ from platform_assets.payments.gateway_objects import (
     plan_rereads,
     transaction_rows,
 )
-from platform_assets.tables import platform as tables
+from platform_assets.tables import payments as tables
 
 CREATED = int(dt.datetime(2026, 3, 4, 23, 59, 59, tzinfo=dt.UTC).timestamp())
 FIXTURES = Path(__file__).parents[3] / "shared" / "data" / "stripe_fixtures3.json"
