@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from platform_assets.sandbox.generator.generate import generate_world
-from platform_assets.sandbox.stripe.objects import CARDS_BY_LAST4, completed, fee_minor
+from platform_assets.sandbox.stripe.cards import CARDS_BY_LAST4
+from platform_assets.sandbox.stripe.objects import completed, fee_minor
 from platform_assets.sandbox.world import World
 
 ANCHOR = dt.date(2026, 11, 1)
