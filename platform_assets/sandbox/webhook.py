@@ -37,8 +37,9 @@ def deliver_events(state: SandboxState, database: Database) -> int:
         for intent in known:
             charges = store.all_where("charge", "payment_intent = ?", intent["id"])
             connection.execute(
-                sa.update(payments).where(payments.c.payment_intent_id == intent["id"]),
-                dict(_values(intent, charges)),
+                sa.update(payments)
+                .where(payments.c.payment_intent_id == intent["id"])
+                .values(**dict(_values(intent, charges)), updated_at=sa.func.now())
             )
     # After the application's commit: an event that is lost in between comes again.
     state.connection.execute(
@@ -79,7 +80,6 @@ def _values(intent: Object, charges: list[Object]) -> Iterator[tuple[str, Any]]:
     yield "last_attempt_at", _moment(charges[-1]["created"]) if charges else None
     last_outcome = failed[-1]["outcome"] if failed else None
     yield "failure_code", last_outcome["reason"] if last_outcome else None
-    yield "updated_at", sa.func.now()
 
 
 def _moment(seconds: int) -> dt.datetime:
