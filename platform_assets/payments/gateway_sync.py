@@ -284,15 +284,23 @@ class GatewaySync:
             )
             .order_by(_TABLE.c.created_at, _TABLE.c.object_id)
         )
-        for payout_id in payouts["object_id"]:
-            pages = self._gateway.list_pages("balance_transaction", payout=payout_id)
-            for batch in _batches(pages, BATCH_PAGES):
-                self._store(_observed(batch, self._read_clock, payout_id=payout_id))
+        for batch in _batches(payouts["object_id"], PAGE_SIZE):
+            observations: list[Observation] = []
+            for payout_id in batch:
+                pages = self._gateway.list_pages("balance_transaction", payout=payout_id)
+                for some in _batches(pages, BATCH_PAGES):
+                    observations += _observed(some, self._read_clock, payout_id=payout_id)
+                    if len(observations) >= BATCH_PAGES * PAGE_SIZE:
+                        self._store(observations)
+                        observations = []
+            self._store(observations)
             with self._database.transaction() as connection:
                 connection.execute(
-                    sa.update(_TABLE).where(_TABLE.c.object_id == payout_id).values(payout_id=payout_id)
+                    sa.update(_TABLE)
+                    .where(is_among(_TABLE.c.object_id, batch))
+                    .values(payout_id=_TABLE.c.object_id)
                 )
-            self.counts.payouts_itemized += 1
+            self.counts.payouts_itemized += len(batch)
 
     def _link(self) -> None:
         """Give rows whose neighbours came after them what these belong to; what was linked before stays."""
