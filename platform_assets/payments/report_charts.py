@@ -29,6 +29,7 @@ _STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.spines.left": False,
+    "axes.spines.bottom": False,
     "axes.grid": True,
     "axes.grid.axis": "y",
     "axes.axisbelow": True,
@@ -90,7 +91,7 @@ def ageing_chart(part: CurrencyReport) -> str:
         values = [_major(bucket.amount_minor, part) for bucket in part.ageing]
         axes.bar(names, values, width=0.6, color=_AGES)
 
-    return _svg(draw, part, title=f"Owed in {part.currency} by days overdue", size=(5.2, 2.4))
+    return _svg(draw, part, title=f"Owed in {part.currency} by days overdue", size=(5.4, 2.7))
 
 
 def _major(amount_minor: int, part: CurrencyReport) -> float:
@@ -103,7 +104,7 @@ def _svg(
     part: CurrencyReport,
     *,
     title: str,
-    size: tuple[float, float] = (7.2, 2.6),
+    size: tuple[float, float] = (10.6, 3.0),
     has_dates: bool = False,
 ) -> str:
     import matplotlib as mpl
