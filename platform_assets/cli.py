@@ -129,6 +129,33 @@ def activation() -> None:
 
 
 @main.group()
+def rates() -> None:
+    """Exchange rates, with which the payment report converts."""
+
+
+@rates.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def rates_import(file: Path) -> None:
+    """Load exchange rates from a CSV file with the columns date,base,quote,rate and perhaps source.
+
+    A line `2026-10-30,EUR,USD,1.0842,ECB` says that on that day one euro was 1.0842 dollars. Rates that are there
+    already are replaced where they differ; a file with any bad line loads nothing. The report converts to the currency
+    in PLATFORM_REPORT_CURRENCY, by the latest rate of the last seven days in either direction.
+    """
+    from platform_assets.payments.conversion import read_rates
+    from platform_assets.payments.rates_store import write_rates
+    from platform_assets.resources import open_database
+
+    loaded = read_rates(file)
+    database = open_database(load_settings())
+    try:
+        counts = write_rates(database, loaded)
+    finally:
+        database.close()
+    click.echo(f"{counts.written:,} rates loaded, {counts.unchanged:,} were there already.")
+
+
+@main.group()
 def evaluate() -> None:
     """Run the product's own code on labelled data and print its measures as one JSON object.
 
@@ -185,6 +212,25 @@ def evaluate_confidence_command(data: Path, run_path: Path | None, as_json: bool
     from platform_assets.evaluation.confidence import evaluate_confidence
 
     click.echo(json.dumps(evaluate_confidence(data, run_path), allow_nan=False))
+
+
+@evaluate.command("payments")
+@_data_option
+@click.option("--currency", metavar="CODE", help="Only this currency; needed where the files hold several.")
+@_json_option
+def evaluate_payments_command(data: Path, currency: str | None, as_json: bool) -> None:
+    """Stripe objects in CSV files: sales, refunds, fees, net, payouts and failed charges by UTC day, in minor units.
+
+    The folder holds balance_transaction_data.csv, charge_data.csv or both. Rows that can be no object are told on
+    standard error. Amounts of different currencies are never added.
+    """
+    del as_json
+    from platform_assets.evaluation.payments import evaluate_payments
+
+    totals, bad_rows = evaluate_payments(data, currency=currency)
+    for bad in bad_rows:
+        click.echo(f"Set aside: {bad.row_key}: {bad.reason}", err=True)
+    click.echo(json.dumps(totals, allow_nan=False))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -42,6 +43,19 @@ class Clock:
     read: Callable[[], dt.datetime] = _now
 
 
+@dataclass(frozen=True)
+class ReportOptions:
+    """How the payment report is made.
+
+    Attributes:
+        folder: Where its files go.
+        currency: What it converts to; None converts nothing.
+    """
+
+    folder: Path
+    currency: str | None
+
+
 def database_url(settings: Settings) -> str:
     """SQLAlchemy URL of the platform's database; in sandbox mode the embedded server is started if need be."""
     if settings.database_url is None:
@@ -67,10 +81,11 @@ def open_database(settings: Settings) -> Database:
     database = Database(url)
     try:
         if settings.is_sandbox:
-            from platform_assets.sandbox.demo import ensure_marketplace
+            from platform_assets.sandbox.demo import deliver_webhooks, ensure_marketplace
 
             migrate.upgrade(url)
             ensure_marketplace(settings, database)
+            deliver_webhooks(settings, database)
         else:
             migrate.require_current(database)
     except BaseException:
@@ -211,6 +226,12 @@ def resource_definitions(settings: Settings) -> dict[str, Any]:
     def clock(_: dg.InitResourceContext) -> Clock:
         return Clock(as_of=settings.as_of_day)
 
+    @dg.resource(
+        description="Where the payment report goes (PLATFORM_HOME) and what it converts to (PLATFORM_REPORT_CURRENCY)."
+    )
+    def report_options(_: dg.InitResourceContext) -> ReportOptions:
+        return ReportOptions(folder=settings.home / "report", currency=settings.report_currency)
+
     return {
         "database": database,
         "github": github,
@@ -219,4 +240,5 @@ def resource_definitions(settings: Settings) -> dict[str, Any]:
         "gemini": gemini,
         "embedder": embedder,
         "clock": clock,
+        "report_options": report_options,
     }

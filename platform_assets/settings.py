@@ -51,6 +51,8 @@ class Settings(BaseSettings):
         gemini_url: Root of the Gemini API.
         gemini_tokens_per_day: Most tokens to spend on a UTC day. A project takes about 1,000, so the default reads some
             2,000 new or changed projects a day, which costs less than a dollar.
+        report_currency: ISO 4217 code that the payment report converts to, at rates that the user has loaded; unset
+            means that nothing is converted.
         as_of: UTC day for which derived values are computed; unset means today.
         request_timeout_s: Limit of every HTTP call, in seconds.
         sandbox_seed: Seed of the generated marketplace.
@@ -83,6 +85,7 @@ class Settings(BaseSettings):
     gemini_model: str = Field(default="gemini-2.5-flash-lite", pattern=r"^[\w.-]+$")
     gemini_url: str = "https://generativelanguage.googleapis.com"
     gemini_tokens_per_day: int = Field(default=2_000_000, ge=0)
+    report_currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
     as_of: dt.date | None = None
     request_timeout_s: float = Field(default=20.0, gt=0)
     sandbox_seed: int = 20261101

@@ -24,6 +24,7 @@ from platform_assets.sandbox.generator.generate import generate_world
 from platform_assets.sandbox.process import SandboxEndpoints
 from platform_assets.schedules import ANALYTICS_JOB, CHECKS_JOB, MAIN_JOB
 from platform_assets.settings import Settings
+from platform_assets.tables import payments
 from platform_assets.tables import platform as tables
 from platform_assets.tables.skill_graph import skill_graph_projection
 
@@ -38,7 +39,7 @@ DERIVED = {
     table.name: table
     for table in tables.metadata.sorted_tables
     # Analytics by day are computed by a job of their own; there is no Neo4j.
-    if table not in (tables.gateway_cursors, tables.payment_analytics, skill_graph_projection)
+    if table not in (payments.gateway_cursors, payments.payment_analytics, skill_graph_projection)
 }
 
 

@@ -1,18 +1,20 @@
 """What Alembic runs for every command: which metadata, which schemas, on the connection that `migrate` hands over."""
 
+import importlib
+import pkgutil
 from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from pgvector.sqlalchemy import Vector
 
+import platform_assets.tables
 from platform_assets.migrations.migrate import SCHEMAS, VERSION_SCHEMA
-from platform_assets.tables import (  # noqa: F401  (some only add their tables to a schema's)
-    monitoring,
-    platform,
-    recovery,
-    skill_graph,
-)
+from platform_assets.tables import monitoring, platform
+
+# Each file of tables adds its own to the metadata of a schema.
+for module in pkgutil.iter_modules(platform_assets.tables.__path__):
+    importlib.import_module(f"platform_assets.tables.{module.name}")
 
 
 def _is_ours(name: str | None, type_: str, parent_names: Any) -> bool:

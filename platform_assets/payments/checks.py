@@ -18,11 +18,13 @@ from platform_assets.asset_checks import (
 from platform_assets.clients.contract import read_contract
 from platform_assets.clients.database import Database
 from platform_assets.payments.analytics import KEY, TOTALS
-from platform_assets.payments.assets import FIRST_DAY, GATEWAY_SOURCE, find_days_to_compute, read_totals
+from platform_assets.payments.analytics_reading import read_totals
+from platform_assets.payments.assets import FIRST_DAY, find_days_to_compute
+from platform_assets.payments.gateway_sync import GATEWAY_SOURCE
 from platform_assets.resources import Clock
 from platform_assets.table_assets import read_table
 from platform_assets.tables import marketplace, monitoring
-from platform_assets.tables import platform as tables
+from platform_assets.tables import payments as tables
 
 CAPTURED = ("paid", "partially_refunded", "refunded")
 """Statuses of a payment that say that the money was captured."""
@@ -75,6 +77,16 @@ def _quarantined_objects(database: Database, _: Clock) -> Measurement:
     return Measurement(
         len(bad), {"objects": [f"{row.row_key}: {row.reason}" for row in bad.head(20).itertuples()]}
     )
+
+
+def _refunds_above_charges(database: Database, _: Clock) -> Measurement:
+    table = tables.gateway_transactions
+    bad = database.read(
+        sa.select(table.c.object_id)
+        .where(table.c.object_type == "charge", table.c.refunded_minor > table.c.captured_minor)
+        .order_by(table.c.object_id)
+    )["object_id"]
+    return Measurement(len(bad), {"charges": bad.head(20).tolist()})
 
 
 def _due_as_of(clock: Clock) -> dt.date:
@@ -135,6 +147,13 @@ CHECKS = [
         threshold=thresholds.QUARANTINED_ROWS,
         description="Gateway objects that were set aside because they can be no row.",
         measure=_quarantined_objects,
+    ),
+    table_check(
+        asset="gateway_transactions",
+        name="refunds_within_charges",
+        threshold=thresholds.GATEWAY_REFUNDS_ABOVE_CHARGES,
+        description="Charges of which more was refunded than was captured.",
+        measure=_refunds_above_charges,
     ),
     missing_days,
     table_check(

@@ -16,7 +16,7 @@ from filelock import FileLock
 from platform_assets.clients.database import Database
 from platform_assets.settings import Settings
 from platform_assets.tables.monitoring import quarantined_rows
-from platform_assets.tables.platform import gateway_cursors, gateway_transactions
+from platform_assets.tables.payments import gateway_cursors, gateway_transactions
 
 if TYPE_CHECKING:
     from platform_assets.sandbox.world import World
@@ -54,6 +54,16 @@ def ensure_marketplace(settings: Settings, database: Database) -> None:
         # Asked again: while another process loads a world there is none, and that one must stay.
         if loaded_world(database) is None:
             _load(settings, database, generated_world(settings))
+
+
+def deliver_webhooks(settings: Settings, database: Database) -> None:
+    """Apply what happened at the gateway since the last time to the marketplace, as the application's webhook would."""
+    from platform_assets.sandbox.process import state_path
+    from platform_assets.sandbox.state import SandboxState
+    from platform_assets.sandbox.webhook import deliver_events
+
+    with SandboxState(state_path(settings.home)) as state:
+        deliver_events(state, database)
 
 
 def generated_world(settings: Settings) -> World:

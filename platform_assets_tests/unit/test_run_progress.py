@@ -8,7 +8,7 @@ from rich.console import Console
 
 from platform_assets.run_progress import RunProgress
 from platform_assets.table_assets import table_asset
-from platform_assets.tables import platform as tables
+from platform_assets.tables import payments as tables
 
 COUNTS = {
     "dagster/row_count": 12,
