@@ -169,7 +169,11 @@ class Tables:
             return frame if ids is None else frame[frame["developer_id"].isin(ids)]
 
         return developer_side(
-            own(self.people), work=own(self.work), placed=own(self.placed), skills=own(self.skills), known=self.known
+            own(self.people),
+            work=own(self.work),
+            placed=own(self.placed),
+            skills=own(self.skills),
+            known=self.known,
         )
 
     def projects(self) -> tuple[ProjectFeatures, ...]:

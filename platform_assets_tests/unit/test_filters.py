@@ -31,7 +31,9 @@ def _why_not(developer, project, *, contracts=(), blocks=(), as_of=AS_OF):
     )
     reasons = why_not(filters, "p", "a")
     both = allowed_pairs(filters, np.array([1, 0, 1]), np.array([1, 0, 1]))
-    assert both.tolist() == [True, not reasons, True], "the pair's answer, among pairs that nothing keeps apart"
+    assert both.tolist() == [True, not reasons, True], (
+        "the pair's answer, among pairs that nothing keeps apart"
+    )
     return reasons
 
 
