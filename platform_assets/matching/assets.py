@@ -1,6 +1,6 @@
 """The matching assets: thin Dagster functions that read, call pure functions, write, and say what changed."""
 
-from typing import Any
+from functools import partial
 
 import dagster as dg
 import pandas as pd
@@ -9,11 +9,12 @@ import sqlalchemy as sa
 from platform_assets.clients.contract import ContractRead, read_contract
 from platform_assets.clients.database import Database, is_not_among
 from platform_assets.matching import features, filters, top_k
+from platform_assets.matching.statistics import CorpusStatistics, corpus_statistics
 from platform_assets.resources import Clock
-from platform_assets.spelling import normalize_alias
 from platform_assets.table_assets import read_table, table_asset, written
 from platform_assets.tables import marketplace
 from platform_assets.tables import platform as tables
+from platform_assets.tables.skill_graph import skill_edges
 
 GROUP = "matching"
 
@@ -24,25 +25,25 @@ RESERVE_PLACES = 25
 """Places behind the list, from which it is refilled when somebody leaves it."""
 
 
-def _language_skills(database: Database, repositories: pd.DataFrame) -> dict[str, str]:
-    """Language as GitHub names it → skill id, through the vocabulary's spellings."""
-    aliases = read_table(database, tables.skill_aliases)
-    skill_of = dict(zip(aliases["alias"], aliases["skill_id"]))
-    languages = {language for used in repositories["languages"] for language in used}
-    spelled = {language: normalize_alias(language) for language in sorted(languages)}
-    return {language: skill_of[alias] for language, alias in spelled.items() if alias in skill_of}
+def _statistics(database: Database, developers_count: int) -> CorpusStatistics:
+    return corpus_statistics(
+        developers_count=developers_count,
+        repositories=read_table(database, tables.developer_repositories),
+        vectors=read_table(database, tables.developer_vectors),
+        skill_profiles=read_table(database, tables.skill_profiles),
+        skill_edges=read_table(database, skill_edges),
+    )
 
 
 def _developer_features(
-    database: Database, developers: pd.DataFrame, clock: Clock
+    database: Database, developers: pd.DataFrame, statistics: CorpusStatistics, clock: Clock
 ) -> features.DeveloperFeatures:
-    repositories = read_table(database, tables.developer_repositories)
     return features.developer_features(
         developers=developers,
-        repositories=repositories,
+        repositories=read_table(database, tables.developer_repositories),
         vectors=read_table(database, tables.developer_vectors),
         skill_profiles=read_table(database, tables.skill_profiles),
-        language_skills=_language_skills(database, repositories),
+        statistics=statistics,
         as_of=clock.as_of,
     )
 
@@ -68,6 +69,7 @@ def _kept(read: ContractRead) -> sa.ColumnElement[bool]:
         "developer_vectors",
         "project_requirements",
         "project_vectors",
+        "skill_graph",
     ],
 )
 def match_candidates(
@@ -77,25 +79,23 @@ def match_candidates(
     projects = read_contract(database, marketplace.projects)
     open_projects = projects.rows[projects.rows["status"] == "open"]
     developers = read_contract(database, marketplace.developers).rows
-    known = _developer_features(database, developers, clock)
+    statistics = _statistics(database, len(developers))
     rules = filters.Filters(
-        developers=developers.sort_values("developer_id", ignore_index=True),
+        developers=developers,
+        projects=open_projects,
         contracts=_all_rows(database, marketplace.contracts, "project_id", "developer_id", "status"),
         blocks=_all_rows(database, marketplace.blocks, "client_id", "developer_id"),
         as_of=clock.as_of,
     )
-    rows_of: dict[str, dict[str, Any]] = {
-        row["project_id"]: {str(column): value for column, value in row.items()}
-        for row in open_projects.to_dict("records")
-    }
     frame = top_k.rank_candidates(
         features.project_features(
             projects=open_projects,
             requirements=read_table(database, tables.project_requirements),
             vectors=read_table(database, tables.project_vectors),
+            statistics=statistics,
         ),
-        known,
-        lambda project: filters.allowed(rules, rows_of[project.project_id]),
+        _developer_features(database, developers, statistics, clock),
+        partial(filters.allowed_pairs, rules),
         k=MATCHES_PER_PROJECT,
         reserve=RESERVE_PLACES,
         as_of=clock.as_of,
