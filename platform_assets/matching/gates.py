@@ -80,16 +80,16 @@ def unexplained_churn_ratio(
     *,
     first: int,
     changed_projects: Collection[str],
-    joined_or_gone_ratio: float,
+    explained_ratio: float,
 ) -> tuple[float, dict[str, Any]]:
-    """Share of the first places that go to somebody else, beyond what developers who join or leave explain.
+    """Share of the first places that go to somebody else, beyond what is explained.
 
     Args:
         before: The live rows: `project_id`, `developer_id`, `rank`.
         after: The new rows.
         first: How many places count.
         changed_projects: Projects whose own text or wishes have changed; a few of them are left out.
-        joined_or_gone_ratio: Developers who joined or left, of all.
+        explained_ratio: How much churn has a reason that is known.
     """
     kept = before[(before["rank"] <= first) & before["project_id"].isin(after["project_id"].unique())]
     lists_count = kept["project_id"].nunique()
@@ -101,10 +101,10 @@ def unexplained_churn_ratio(
     stays = pd.MultiIndex.from_frame(kept[["project_id", "developer_id"]]).isin(now)
     churn = float(1.0 - stays.mean())
     lost = pd.Series(~stays).groupby(kept["project_id"].to_numpy()).mean().sort_values(ascending=False)
-    return max(0.0, churn - joined_or_gone_ratio), {
+    return max(0.0, churn - explained_ratio), {
         "places_compared": len(kept),
         "churn_ratio": churn,
-        "joined_or_gone_ratio": joined_or_gone_ratio,
+        "explained_ratio": explained_ratio,
         "most_changed_projects": [str(project) for project in lost[lost > 0].index[:5]],
     }
 
@@ -128,36 +128,39 @@ def exposure_gini(shown: pd.Series[Any], developers_count: int) -> float:
 def inexact_places(
     rows: pd.DataFrame,
     projects: Sequence[ProjectFeatures],
+    chosen: Sequence[int],
     side: Side,
     *,
     places: Places,
     weights: Weights,
 ) -> list[str]:
-    """What is wrong with the places of some projects, by scoring every permitted pair of them with some developers.
+    """What is wrong with the lists of some projects, by scoring every permitted pair of them with some developers.
 
     Args:
         rows: Candidates of the projects: `project_id`, `developer_id`, `rank`, `score`.
-        projects: The projects.
+        projects: All open projects.
+        chosen: Positions of the projects to look at.
         side: Their listed developers, and any others, who must all stand behind them.
         places: How many are listed.
         weights: What terms are worth.
 
     Returns:
-        A sentence for each fault; none when the places are right.
+        A sentence for each list that is wrong; none when all are right.
     """
     ids = side.features.developer_ids
+    everybody = np.arange(len(ids))
     faults: list[str] = []
-    for project in projects:
-        listed = rows[rows["project_id"] == project.project_id].sort_values("rank")
-        allowed = np.flatnonzero(side.allowed(project))
+    for position in chosen:
+        project = projects[position]
+        allowed = everybody[side.allowed(np.full(len(everybody), position), everybody)]
         pairs = np.stack([np.zeros_like(allowed), allowed], axis=1)
         totals = score_pairs([project], side.features, pairs, weights=weights).totals
         order = np.lexsort((allowed, -totals))[: places.listed]
         right = [(ids[allowed[i]], int(totals[i])) for i in order]
-        found = _in_units(listed)
+        found = _in_units(rows[rows["project_id"] == project.project_id].sort_values("rank"))
         if right != found:
-            wrong = next((i for i, pair in enumerate(zip(right, found)) if pair[0] != pair[1]), None)
-            place = min(len(right), len(found)) if wrong is None else wrong
+            differs = [i for i, pair in enumerate(zip(right, found)) if pair[0] != pair[1]]
+            place = differs[0] if differs else min(len(right), len(found))
             faults.append(
                 f"{project.project_id}: place {place + 1} is {_told(found, place)}, should be {_told(right, place)}"
             )

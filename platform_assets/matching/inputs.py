@@ -7,9 +7,9 @@ Changes are found in the database by hashes, so that an unchanged marketplace is
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import pandas as pd
 import sqlalchemy as sa
@@ -75,7 +75,7 @@ _FILTERED = {
 """Columns that filters look at."""
 
 
-def _of_table(table: sa.Table, key: str, *, is_account: bool) -> sa.Select[Any]:
+def _of_table(table: sa.Table, key: str, *, is_account: bool) -> sa.Select[str, int, int, bool]:
     nothing = sa.cast(sa.null(), sa.BigInteger)
     return sa.select(
         sa.cast(table.c[key], sa.Text).label("item_id"),
@@ -221,17 +221,12 @@ class Market:
     blocks: pd.DataFrame
     as_of: dt.date
 
-    @property
-    def project_rows(self) -> Mapping[str, Mapping[str, Any]]:
-        """Open project → its row."""
-        return {row["project_id"]: row for row in self.projects.to_dict("records")}
-
     def filters(self, only: Collection[str] | None = None) -> filters.Filters:
         """The data of the filters, of all developers or of some."""
         developers = self.developers
         if only is not None:
-            developers = developers[developers["developer_id"].isin(list(only))].reset_index(drop=True)
-        return filters.Filters(developers, self.contracts, self.blocks, self.as_of)
+            developers = developers[developers["developer_id"].isin(list(only))]
+        return filters.Filters(developers, self.projects, self.contracts, self.blocks, self.as_of)
 
 
 def read_market(database: Database, as_of: dt.date) -> Market:
@@ -254,6 +249,13 @@ def _all_rows(database: Database, table: sa.Table, *names: str) -> pd.DataFrame:
     """Columns of a contract's table, of rows that are set aside, too: a block with a bad date is still a block."""
     read_contract(database, table)
     return database.read(sa.select(*(sa.cast(table.c[name], sa.Text).label(name) for name in names)))
+
+
+def statistics_version(database: Database, as_of: dt.date, *, model: str) -> str | None:
+    """Version of the day's statistics; None when they have not been computed yet."""
+    table = match_statistics
+    stored = database.read(sa.select(table.c.version).where(table.c.as_of == as_of, table.c.model == model))
+    return str(stored["version"].iloc[0]) if len(stored) else None
 
 
 def read_statistics(database: Database, market: Market, *, model: str) -> CorpusStatistics:
@@ -291,7 +293,6 @@ def read_side(
     repositories, vectors, skill_profiles = (
         _read(database, table, "developer_id", only) for table in _DEVELOPER_TABLES
     )
-    rows = market.project_rows
     return Side(
         features.developer_features(
             developers=rules.developers,
@@ -301,7 +302,7 @@ def read_side(
             statistics=statistics,
             as_of=market.as_of,
         ),
-        lambda project: filters.allowed(rules, rows[project.project_id]),
+        partial(filters.allowed_pairs, rules),
     )
 
 

@@ -19,7 +19,6 @@ from platform_assets.matching.scoring import TERMS, UNITS_PER_POINT
 Mask = npt.NDArray[np.bool_]
 Ids = npt.NDArray[np.str_]
 
-LIST_COLUMNS = ("project_id", "developer_id", "rank", "score", "reasons", "as_of")
 BOUND_COLUMNS = ("project_id", "score", "developer_id")
 
 
@@ -214,24 +213,34 @@ def rows_of_lists(lists: Lists, *, as_of: dt.date, only: Iterable[str] | None = 
     """
     entries, ranks = lists.entries, lists.ranks
     if only is not None:
-        chosen = np.isin(np.array(lists.project_ids, dtype=np.str_), np.array(list(only), dtype=np.str_))
-        of_chosen = chosen[entries.projects]
+        chosen = set(only)
+        is_chosen = np.array([project in chosen for project in lists.project_ids], dtype=np.bool_)
+        of_chosen = is_chosen[entries.projects]
         entries, ranks = entries.take(of_chosen), ranks[of_chosen]
     points = (entries.units / UNITS_PER_POINT).tolist()
     reasons = [
         {term: value if is_known else None for term, value, is_known in zip(TERMS, values, known)}
         for values, known in zip(points, entries.known.tolist())
     ]
+    rows = _places(lists, entries, ranks)
+    rows["reasons"] = pd.Series(reasons, dtype=object)
+    rows["as_of"] = [as_of] * len(rows)
+    return rows
+
+
+def places_of_lists(lists: Lists) -> pd.DataFrame:
+    """Who stands where: `project_id`, `developer_id`, `rank`, `score`, by project and rank."""
+    return _places(lists, lists.entries, lists.ranks)
+
+
+def _places(lists: Lists, entries: Entries, ranks: Integers) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "project_id": np.array(lists.project_ids, dtype=object)[entries.projects],
             "developer_id": lists.developer_ids.astype(object)[entries.developers],
             "rank": ranks,
             "score": entries.totals / UNITS_PER_POINT,
-            "reasons": pd.Series(reasons, dtype=object),
-            "as_of": [as_of] * len(ranks),
-        },
-        columns=list(LIST_COLUMNS),
+        }
     )
 
 
@@ -281,7 +290,7 @@ def lists_of_rows(rows: pd.DataFrame, bounds: pd.DataFrame) -> Lists:
         developer_ids,
         entries.in_order(),
         is_whole,
-        to_units(bounds["score"].astype(float).fillna(0.0).to_numpy()),
+        to_units(bounds["score"].astype(float).fillna(0.0).to_numpy(dtype=np.float64)),
         np.array(
             [code_of[name] if isinstance(name, str) else 0 for name in bounds["developer_id"]], dtype=np.int64
         ),
@@ -294,23 +303,18 @@ def to_units(points: npt.NDArray[np.float64]) -> Integers:
     return units
 
 
-def lists_of_scan(
-    project_ids: Sequence[str], developer_ids: Ids, entries: Entries, depth: int, permitted: Integers
-) -> Lists:
+def lists_of_scan(project_ids: Sequence[str], developer_ids: Ids, entries: Entries, depth: int) -> Lists:
     """Lists of which the first `depth` places are known.
 
     Args:
         project_ids: The projects, ascending.
         developer_ids: What codes stand for, ascending.
         entries: The best of each project, in order, at most `depth`.
-        depth: How many were looked for.
-        permitted: How many developers each project's filters let through.
+        depth: How many were looked for; a list that is shorter holds everybody permitted.
     """
-    counts = np.bincount(entries.projects, minlength=len(project_ids))
-    is_whole = counts >= permitted
+    is_whole = np.bincount(entries.projects, minlength=len(project_ids)) < depth
     totals, developers = np.zeros((2, len(project_ids)), dtype=np.int64)
-    if len(entries.projects):
-        last = np.flatnonzero(np.diff(entries.projects, append=-1))
-        at = entries.take(last)
-        totals[at.projects], developers[at.projects] = at.totals, at.developers
+    last = np.flatnonzero(np.diff(entries.projects, append=-1))
+    at = entries.take(last)
+    totals[at.projects], developers[at.projects] = at.totals, at.developers
     return Lists(tuple(project_ids), developer_ids, entries, is_whole, totals, developers)

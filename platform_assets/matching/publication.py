@@ -9,14 +9,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import pandas as pd
 import psycopg
 import sqlalchemy as sa
 
-from platform_assets.clients.database import Database
+from platform_assets.clients.database import Database, WriteCounts
 from platform_assets.errors import PlatformError
 from platform_assets.matching.digests import content_digest
 from platform_assets.matching.gates import Gate
@@ -33,6 +33,9 @@ from platform_assets.tables.matching import (
 T = TypeVar("T")
 
 OWNER = "team:matching"
+
+ACCEPT_TAG = "platform/accept_matches"
+"""A run with this tag publishes what the gates of churn and exposure would hold back."""
 
 WAIT_S = 240
 """A refresh that finds another at work waits this long; the statement's own limit is 300 s."""
@@ -86,6 +89,25 @@ class Version:
     basis: str
     content_digest: int
 
+    def is_of(self, as_of: dt.date, basis: str) -> bool:
+        """Whether it was computed for this day on this basis."""
+        return self.as_of == as_of and self.basis == basis
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a refresh of a list came to.
+
+    Attributes:
+        state: `published`, `refused`, or `unchanged` when there was nothing to do.
+        counts: Rows of the list that were written.
+        details: Numbers and names for the run's metadata.
+    """
+
+    state: str
+    counts: WriteCounts
+    details: dict[str, Any] = field(default_factory=dict)
+
 
 @dataclass(frozen=True)
 class Building:
@@ -116,9 +138,7 @@ def one_at_a_time(database: Database, list_name: str) -> Iterator[None]:
         connection.execute(sa.select(sa.func.set_config("lock_timeout", f"{WAIT_S}s", True)))
         try:
             connection.execute(
-                sa.select(
-                    sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(f"matching/{list_name}", 0))
-                )
+                sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(f"matching/{list_name}", 0)))
             )
         except sa.exc.OperationalError as error:
             if isinstance(error.orig, psycopg.errors.LockNotAvailable):
@@ -250,7 +270,6 @@ def refuse(
     building: Building,
     *,
     gates: Sequence[Gate],
-    accept_tag: str,
     alerts: Alerts,
     now: dt.datetime,
 ) -> None:
@@ -275,7 +294,7 @@ def refuse(
                 "live_version_id": building.base.version_id if building.base else None,
                 "gates": _written(gates),
                 "remedy": "Look at the gates' details. If the change is meant, run precompute_matching_results_job with the tag "
-                f"{accept_tag}=true, which waives the gates of churn and exposure once.",
+                f"{ACCEPT_TAG}=true, which waives the gates of churn and exposure once.",
             },
             now=now,
         )

@@ -21,15 +21,15 @@ from platform_assets.matching.features import DeveloperFeatures, ProjectFeatures
 from platform_assets.matching.lists import (
     Entries,
     Lists,
-    Mask,
     Places,
     cut,
     join_entries,
     lists_of_scan,
     no_entries,
 )
-from platform_assets.matching.scoring import DEFAULT_WEIGHTS, Weights, score_developers
-from platform_assets.matching.top_k import best_developers
+from platform_assets.matching.repositories import Integers
+from platform_assets.matching.top_k import PairFilter, best_pairs
+from platform_assets.matching.weights import DEFAULT_WEIGHTS, Weights
 
 Method = Literal["full", "incremental"]
 
@@ -40,11 +40,11 @@ class Side:
 
     Attributes:
         features: Their features.
-        allowed: Project → who passes its filters, in the order of `features.developer_ids`.
+        allowed: Which pairs of an open project and one of these developers pass the filters, by positions.
     """
 
     features: DeveloperFeatures
-    allowed: Callable[[ProjectFeatures], Mask]
+    allowed: PairFilter
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def full(
         places: How many are kept.
         weights: What terms are worth.
     """
-    lists = _scan(projects, everyone, places.depth, weights)
+    lists = _scan(projects, np.arange(len(projects)), everyone, places, weights)
     return Refreshed(lists, "full", frozenset(lists.project_ids), len(projects), 0, 0)
 
 
@@ -132,15 +132,16 @@ def incremental(
     leaves = is_touched[kept.entries.developers]
     leavers = kept.entries.projects[leaves]
     kept = replace(kept, entries=kept.entries.take(~leaves))
-    entrants = _entrants(kept, projects, to_scan, changed, weights)
+    is_kept = np.array([name not in to_scan for name in today], dtype=np.bool_)
+    entrants = _entrants(kept, projects, np.flatnonzero(is_kept), changed, places, weights)
     lists = _with_entrants(kept, entrants, places.depth)
 
     used_up = ~lists.is_whole & (lists.lengths < places.listed)
     rescans = {today[position] for position in np.flatnonzero(used_up)}
     moved = np.unique(np.concatenate([leavers, entrants.projects]))
-    scans = [project for project in projects if project.project_id in to_scan | rescans]
-    if scans:
-        lists = _with_scanned(lists, _scan(scans, everyone(), places.depth, weights))
+    scans = np.flatnonzero(~is_kept | used_up)
+    if len(scans):
+        lists = _with_scanned(lists, _scan(projects, scans, everyone(), places, weights))
     return Refreshed(
         lists,
         "incremental",
@@ -151,30 +152,28 @@ def incremental(
     )
 
 
-def _scan(projects: Sequence[ProjectFeatures], side: Side, depth: int, weights: Weights) -> Lists:
-    """The best of everybody for each project."""
-    parts: list[Entries] = []
-    permitted = np.zeros(len(projects), dtype=np.int64)
-    for position, project in enumerate(projects):
-        allowed = np.flatnonzero(side.allowed(project))
-        permitted[position] = len(allowed)
-        chosen, scores = best_developers(project, side.features, allowed, count=depth, weights=weights)
-        order = np.lexsort((chosen, -scores.totals))[:depth]
-        parts.append(
-            Entries(
-                np.full(len(order), position, dtype=np.int64),
-                chosen[order],
-                scores.units[order],
-                scores.known[order],
-            )
-        )
-    return lists_of_scan(
-        [project.project_id for project in projects],
-        np.array(side.features.developer_ids, dtype=np.str_),
-        join_entries(parts),
-        depth,
-        permitted,
+def _scan(
+    projects: Sequence[ProjectFeatures], chosen: Integers, side: Side, places: Places, weights: Weights
+) -> Lists:
+    """The best of everybody for some of the projects."""
+    some = [projects[position] for position in chosen]
+    found = _best(some, chosen, side, places.depth, weights)
+    ids = np.array(side.features.developer_ids, dtype=np.str_)
+    return lists_of_scan([project.project_id for project in some], ids, found, places.depth)
+
+
+def _best(
+    some: Sequence[ProjectFeatures], chosen: Integers, side: Side, count: int, weights: Weights
+) -> Entries:
+    """The best of a side for some projects, which are at the positions `chosen` among all."""
+    best = best_pairs(
+        some,
+        side.features,
+        lambda rows, positions: side.allowed(chosen[rows], positions),
+        count=count,
+        weights=weights,
     )
+    return Entries(best.projects, best.developers, best.scores.units, best.scores.known)
 
 
 def _aligned(base: Lists, today: Sequence[str], *, without: Collection[str]) -> Lists:
@@ -204,23 +203,20 @@ def _aligned(base: Lists, today: Sequence[str], *, without: Collection[str]) -> 
 def _entrants(
     lists: Lists,
     projects: Sequence[ProjectFeatures],
-    without: Collection[str],
+    chosen: Integers,
     changed: Side,
+    places: Places,
     weights: Weights,
 ) -> Entries:
-    """Those of the changed developers who stand where the lists are complete."""
+    """Those of the changed developers who stand where the lists of some projects are complete."""
+    if not len(chosen) or not changed.features.developer_ids:
+        return no_entries()
+    some = [projects[position] for position in chosen]
+    # More than a list holds can't enter it.
+    found = _best(some, chosen, changed, places.depth, weights)
     codes = lists.codes_of(changed.features.developer_ids)
-    parts = [no_entries()]
-    for position, project in enumerate(projects):
-        if project.project_id in without:
-            continue
-        allowed = np.flatnonzero(changed.allowed(project))
-        scores = score_developers(project, changed.features, allowed, weights=weights)
-        found = Entries(
-            np.full(len(allowed), position, dtype=np.int64), codes[allowed], scores.units, scores.known
-        )
-        parts.append(found.take(lists.reaches(found.projects, found.totals, found.developers)))
-    return join_entries(parts)
+    found = replace(found, projects=chosen[found.projects], developers=codes[found.developers])
+    return found.take(lists.reaches(found.projects, found.totals, found.developers))
 
 
 def _with_entrants(lists: Lists, entrants: Entries, depth: int) -> Lists:

@@ -89,7 +89,9 @@ match_statistics = sa.Table(
     "match_statistics",
     platform.metadata,
     sa.Column("as_of", sa.Date, primary_key=True, comment="UTC day for which they hold."),
-    sa.Column("model", sa.Text, primary_key=True, comment="Model of the vectors; empty when there were none."),
+    sa.Column(
+        "model", sa.Text, primary_key=True, comment="Model of the vectors; empty when there were none."
+    ),
     sa.Column("version", sa.Text, nullable=False, comment="Hash of the content."),
     sa.Column("payload", pg.BYTEA, nullable=False, comment="The statistics, compressed."),
     updated_at(),

@@ -68,10 +68,11 @@ def upgrade() -> None:
     op.create_table(
         "match_statistics",
         _required("as_of", sa.Date(), comment="UTC day for which they hold."),
+        _required("model", sa.Text(), comment="Model of the vectors; empty when there were none."),
         _required("version", sa.Text(), comment="Hash of the content."),
         _required("payload", postgresql.BYTEA(), comment="The statistics, compressed."),
         _required("updated_at", INSTANT, comment="When this row last changed.", server_default=NOW),
-        sa.PrimaryKeyConstraint("as_of"),
+        sa.PrimaryKeyConstraint("as_of", "model"),
         schema="platform",
         comment="One row holds what is common and what is rare among everybody's work, as of one day.",
     )
