@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import pandas as pd
 import sqlalchemy as sa
@@ -207,7 +207,7 @@ class Market:
 
     Attributes:
         developers: Good rows of `marketplace.developers`, by id.
-        projects: Good rows of open projects, by id.
+        all_projects: Good rows of `marketplace.projects`, by id.
         set_aside_projects: Projects whose row can't be used now, whatever its status.
         contracts: `project_id`, `developer_id`, `status`.
         blocks: `client_id`, `developer_id`.
@@ -215,11 +215,16 @@ class Market:
     """
 
     developers: pd.DataFrame
-    projects: pd.DataFrame
+    all_projects: pd.DataFrame
     set_aside_projects: frozenset[str]
     contracts: pd.DataFrame
     blocks: pd.DataFrame
     as_of: dt.date
+
+    @cached_property
+    def projects(self) -> pd.DataFrame:
+        """Rows of those that are open."""
+        return self.all_projects[self.all_projects["status"] == "open"].reset_index(drop=True)
 
     def filters(self, only: Collection[str] | None = None) -> filters.Filters:
         """The data of the filters, of all developers or of some."""
@@ -235,9 +240,7 @@ def read_market(database: Database, as_of: dt.date) -> Market:
     developers = read_contract(database, marketplace.developers).rows
     return Market(
         developers=developers.sort_values("developer_id", ignore_index=True),
-        projects=projects.rows[projects.rows["status"] == "open"].sort_values(
-            "project_id", ignore_index=True
-        ),
+        all_projects=projects.rows.sort_values("project_id", ignore_index=True),
         set_aside_projects=projects.set_aside_keys,
         contracts=_all_rows(database, marketplace.contracts, "project_id", "developer_id", "status"),
         blocks=_all_rows(database, marketplace.blocks, "client_id", "developer_id"),
@@ -258,8 +261,8 @@ def statistics_version(database: Database, as_of: dt.date, *, model: str) -> str
     return str(stored["version"].iloc[0]) if len(stored) else None
 
 
-def read_statistics(database: Database, market: Market, *, model: str) -> CorpusStatistics:
-    """The day's statistics: as they were stored, or computed now and stored for the rest of the day."""
+def read_statistics(database: Database, market: Market, *, model: str, keep: bool = True) -> CorpusStatistics:
+    """The day's statistics: as they were stored, or computed now and, with `keep`, stored for the rest of the day."""
     table = match_statistics
     stored = database.read(
         sa.select(table.c.payload).where(table.c.as_of == market.as_of, table.c.model == model)
@@ -273,6 +276,8 @@ def read_statistics(database: Database, market: Market, *, model: str) -> Corpus
         skill_profiles=_read(database, platform.skill_profiles),
         skill_edges=_read(database, skill_edges),
     )
+    if not keep:
+        return statistics
     with database.transaction() as connection:
         row = {
             "as_of": market.as_of,

@@ -212,7 +212,9 @@ def _mean_directions(vectors: pd.DataFrame, names: Sequence[str]) -> npt.NDArray
     np.add.at(
         sums,
         rows,
-        on_grid(checked_vectors(known["vector"], known["developer_id"]), VECTOR_BITS).reshape(-1, dimensions),
+        on_grid(checked_vectors(known["vector"], known["developer_id"]), VECTOR_BITS).reshape(
+            len(rows), dimensions
+        ),
     )
     return unit_rows(sums)
 
