@@ -101,6 +101,7 @@ def refresh_candidates(
         version = inputs.statistics_version(database, as_of, model=found.model)
         unchanged = found.unchanged
         if unchanged and unchanged.is_of(as_of, basis_of(version, weights, places)):
+            publication.confirm(database, LIST_NAME, alerts=alerts, now=now())
             return publication.Outcome("unchanged", WriteCounts(), {"version_id": unchanged.version_id})
         return _Refresh(database, as_of, now, alerts, is_accepted, places, weights, found).run()
 
@@ -267,6 +268,7 @@ class _Refresh:
             before,
             after,
             first=self.places.first,
+            open_projects=refreshed.lists.project_ids,
             changed_projects=self.found.projects.ids,
             explained_ratio=joined_or_gone / max(1, len(self.market.developers)),
         )

@@ -79,7 +79,8 @@ def unexplained_churn_ratio(
     after: pd.DataFrame,
     *,
     first: int,
-    changed_projects: Collection[str],
+    open_projects: Collection[str],
+    changed_projects: Collection[str] = (),
     explained_ratio: float,
 ) -> tuple[float, dict[str, Any]]:
     """Share of the first places that go to somebody else, beyond what is explained.
@@ -88,10 +89,11 @@ def unexplained_churn_ratio(
         before: The live rows: `project_id`, `developer_id`, `rank`.
         after: The new rows.
         first: How many places count.
+        open_projects: Projects that still look for somebody; a list that is closed is no churn.
         changed_projects: Projects whose own text or wishes have changed; a few of them are left out.
         explained_ratio: How much churn has a reason that is known.
     """
-    kept = before[(before["rank"] <= first) & before["project_id"].isin(after["project_id"].unique())]
+    kept = before[(before["rank"] <= first) & before["project_id"].isin(list(open_projects))]
     lists_count = kept["project_id"].nunique()
     if len(changed_projects) <= max(EDITED_COUNT, EDITED_RATIO * lists_count):
         kept = kept[~kept["project_id"].isin(list(changed_projects))]

@@ -300,6 +300,18 @@ def refuse(
         )
 
 
+def confirm(database: Database, list_name: str, *, alerts: Alerts, now: dt.datetime) -> None:
+    """Say that the live version is what a refresh would publish: versions that were held back since are past."""
+    table = match_versions
+    with database.transaction() as connection:
+        connection.execute(
+            sa.update(table)
+            .where(table.c.list_name == list_name, table.c.state == "refused")
+            .values(state="superseded")
+        )
+        alerts.resolve_alert(connection, fingerprint=_fingerprint(list_name), now=now)
+
+
 def _fingerprint(list_name: str) -> str:
     return f"matching/{list_name}/not_published"
 

@@ -6,7 +6,7 @@ It is computed whole whenever the candidates, or anything else that a re-rank re
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pandas as pd
 import sqlalchemy as sa
@@ -52,6 +52,7 @@ def refresh_matches(
         basis = basis_of(content_digest(database, [match_candidates]), first)
         is_intact = live is not None and publication.is_intact(database, live, LIST_NAME)
         if live and is_intact and live.is_of(as_of, basis):
+            publication.confirm(database, LIST_NAME, alerts=alerts, now=now())
             return Outcome("unchanged", WriteCounts(), {"version_id": live.version_id})
         building, abandoned_count = publication.begin(
             database, LIST_NAME, method="full", as_of=as_of, basis=basis, base=live, now=now()
@@ -60,9 +61,15 @@ def refresh_matches(
         planned = publication.plan_matches(candidates, first=first)
         before = _rows(database, matches) if live else planned.iloc[:0]
         developers_count = _count(database, marketplace.developers)
-        gated_churn = _churn_since(database, live.version_id) if live else 0.0
         measured = _measure(
-            candidates, planned, before, developers_count, gated_churn, first=first, is_accepted=is_accepted
+            candidates,
+            planned,
+            before,
+            open_projects=_open_projects(database),
+            developers_count=developers_count,
+            gated_churn=_churn_since(database, live.version_id) if live else 0.0,
+            first=first,
+            is_accepted=is_accepted,
         )
         details = {
             "version_id": building.version_id,
@@ -100,6 +107,14 @@ def _count(database: Database, table: sa.Table) -> int:
     return int(database.read(sa.select(sa.func.count().label("n")).select_from(table))["n"].iloc[0])
 
 
+def _open_projects(database: Database) -> list[str]:
+    table = marketplace.projects
+    rows = database.read(
+        sa.select(sa.cast(table.c.project_id, sa.Text).label("id")).where(table.c.status == "open")
+    )
+    return rows["id"].tolist()
+
+
 def _churn_since(database: Database, version_id: int) -> float:
     """Churn of the candidates in all their versions since a version; each of them has passed its own gate."""
     table = match_versions
@@ -117,9 +132,10 @@ def _measure(
     candidates: pd.DataFrame,
     planned: pd.DataFrame,
     before: pd.DataFrame,
+    *,
+    open_projects: Collection[str],
     developers_count: int,
     gated_churn: float,
-    *,
     first: int,
     is_accepted: bool,
 ) -> list[Gate]:
@@ -127,7 +143,7 @@ def _measure(
         set(planned["project_id"]), frozenset(candidates["project_id"]), ()
     )
     churn, lost = gates.unexplained_churn_ratio(
-        before, planned, first=first, changed_projects=(), explained_ratio=gated_churn
+        before, planned, first=first, open_projects=open_projects, explained_ratio=gated_churn
     )
     by_score = candidates[candidates["rank"] <= first]
     gini, plain, live = (
