@@ -54,6 +54,7 @@ setup(
         "scipy",
         "starlette",
         "tenacity",
+        "threadpoolctl",
         "torch",
         "uvicorn",
     ],
@@ -61,6 +62,8 @@ setup(
         "dev": [
             # Speaks Bolt as Neo4j does, with a Java of its own: the graph server of tests and benchmarks.
             "arcadedb-embedded",
+            # The exact search that benchmarks.matching compares with.
+            "faiss-cpu",
             "hypothesis",
             "mypy",
             "pandas-stubs",

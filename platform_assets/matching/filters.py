@@ -82,7 +82,8 @@ class Filters:
         """Last days on which projects can begin: the slack after the wanted start, or after today where that has passed."""
         wanted = pd.to_datetime(self.projects["starts_on"]).to_numpy(dtype="datetime64[D]")
         # NumPy's calendar goes on where Python's ends, at a start of 9999-12-30. NaT gives way to today.
-        return np.fmax(wanted, np.datetime64(self.as_of, "D")) + np.timedelta64(START_SLACK_DAYS, "D")
+        latest: Days = np.fmax(wanted, np.datetime64(self.as_of, "D")) + np.timedelta64(START_SLACK_DAYS, "D")
+        return latest
 
     @cached_property
     def is_open(self) -> Mask:
@@ -107,19 +108,19 @@ class Filters:
         return codes[: len(self.developers)], codes[len(self.developers) :]
 
     @cached_property
-    def developer_offsets_h(self) -> Floats:
-        """Hours that developers' time zones are ahead of UTC; NaN when unknown."""
-        return _offsets(self.developers["time_zone"], self.as_of)
+    def zone_numbers(self) -> Integers:
+        """Number of each developer's time zone, a column of `zone_fits`."""
+        return pd.factorize(self.developers["time_zone"], use_na_sentinel=False)[0].astype(np.int64)
 
     @cached_property
-    def project_offsets_h(self) -> Floats:
-        """Hours that projects' time zones are ahead of UTC; NaN when they don't matter."""
-        return _offsets(self.projects["time_zone"], self.as_of)
-
-    @cached_property
-    def least_overlaps_h(self) -> Floats:
-        """Working hours a day that projects want to share; NaN when it does not matter."""
-        return _numbers(self.projects["min_overlap_hours"])
+    def zone_fits(self) -> Mask:
+        """Whether enough working hours overlap, shape (projects, developers' time zones)."""
+        zones = pd.Series(pd.factorize(self.developers["time_zone"], use_na_sentinel=False)[1], dtype=object)
+        shared = overlap_hours(
+            _offsets(zones, self.as_of)[None, :], _offsets(self.projects["time_zone"], self.as_of)[:, None]
+        )
+        # What is not known compares as false: nothing speaks against the pair.
+        return ~(shared < _numbers(self.projects["min_overlap_hours"])[:, None])
 
     @cached_property
     def contracted(self) -> Integers:
@@ -249,10 +250,7 @@ def _rate_and_currency(filters: Filters, projects: Integers, developers: Integer
 
 def _time_zone(filters: Filters, projects: Integers, developers: Integers) -> Mask:
     """Enough shared working hours; where a time zone is unknown the pair passes, as nothing speaks against it."""
-    shared = overlap_hours(filters.developer_offsets_h[developers], filters.project_offsets_h[projects])
-    # What is not known compares as false.
-    mask: Mask = ~(shared < filters.least_overlaps_h[projects])
-    return mask
+    return filters.zone_fits[projects, filters.zone_numbers[developers]]
 
 
 def _not_contracted(filters: Filters, projects: Integers, developers: Integers) -> Mask:

@@ -93,9 +93,10 @@ def count_words(repositories: pd.DataFrame) -> WordCounts:
 
 
 def sparse_matrix(
-    values: Sequence[float] | Floats, rows: Any, columns: Any, shape: tuple[int, int]
+    values: Sequence[float] | npt.NDArray[np.floating], rows: Any, columns: Any, shape: tuple[int, int]
 ) -> csr_matrix:
-    """Values at rows and columns; those at the same place add up."""
+    """Values at rows and columns, float64 unless they are an array of another type; those at the same place add up."""
     from scipy.sparse import csr_matrix
 
-    return csr_matrix((np.asarray(values, dtype=np.float64), (rows, columns)), shape=shape)
+    array = values if isinstance(values, np.ndarray) else np.asarray(values, dtype=np.float64)
+    return csr_matrix((array, (rows, columns)), shape=shape)

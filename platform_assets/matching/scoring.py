@@ -70,6 +70,12 @@ class Scores:
         totals: Integers = self.units.sum(axis=1)
         return totals
 
+    @property
+    def points(self) -> Floats:
+        """Scores, shape (pairs,)."""
+        points: Floats = self.totals / UNITS_PER_POINT
+        return points
+
     def reasons(self, row: int) -> dict[str, float | None]:
         """Term → its part of the score; None where an input is missing, which counts as 0."""
         return {

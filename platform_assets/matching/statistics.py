@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 RELATED_SKILLS = 5
 """Neighbours of a skill that count in part: the sixth is rarely one that could stand in for it."""
 
+REPOSITORY_WORDS = 256
+"""Words that a shared repository is known by: they are stored with each of its contributors."""
+
 
 @dataclass(frozen=True)
 class CorpusStatistics:
@@ -170,8 +173,7 @@ def corpus_statistics(
     shared = np.flatnonzero(contributors > 1)
     shared_names = tuple(str(name) for name in names[shared])
     related_use = _relatedness(repositories, row_repository, contributors) @ use
-    repository_words = (use + related_use)[shared].tocsr()
-    repository_words.sort_indices()
+    repository_words = _telling_words((use + related_use)[shared].tocsr(), word_rarity)
     return CorpusStatistics(
         skill_rarity=dict(zip(skills, rarity(holders.loc[skills], developers_count).tolist())),
         related_skills=_related_skills(skill_edges),
@@ -187,7 +189,22 @@ def _mean_use(counts: WordCounts, row_repository: Integers, contributors: Intege
     """Mean over a repository's contributors, shape (repositories, words)."""
     rows = np.arange(len(row_repository))
     shape = (len(contributors), len(row_repository))
-    return sparse_matrix(1.0 / contributors[row_repository], row_repository, rows, shape) @ counts.counts
+    mean = sparse_matrix(1.0 / contributors[row_repository], row_repository, rows, shape)
+    use: csr_matrix = mean @ counts.counts
+    return use
+
+
+def _telling_words(use: csr_matrix, word_rarity: Floats) -> csr_matrix:
+    """The words of each repository that are used most for their rarity, `REPOSITORY_WORDS` at most."""
+    from scipy.sparse import csr_matrix
+
+    rows = np.repeat(np.arange(use.shape[0]), np.diff(use.indptr))
+    order = np.lexsort((use.indices, -np.sqrt(use.data) * word_rarity[use.indices], rows))
+    rank = np.arange(len(rows)) - use.indptr[rows]
+    kept = order[rank < REPOSITORY_WORDS]
+    telling = csr_matrix((use.data[kept], (rows[kept], use.indices[kept])), shape=use.shape)
+    telling.sort_indices()
+    return telling
 
 
 def _relatedness(repositories: pd.DataFrame, row_repository: Integers, contributors: Integers) -> csr_matrix:

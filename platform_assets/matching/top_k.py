@@ -1,28 +1,63 @@
 """The exact best developers of each project under the score and the filters, in bounded memory.
 
-Which pairs need a second look is `preselection`; what a pair is worth is decided by the one routine in `scoring`.
+Which pairs need a second look is `blocks`; what a pair is worth is decided by the one routine in `scoring`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from platform_assets.matching.blocks import PairFilter, ProjectBlock
 from platform_assets.matching.features import DeveloperFeatures, ProjectFeatures
+from platform_assets.matching.kernels import (
+    BFLOAT16,
+    DeveloperSide,
+    Kernel,
+    best_kernel,
+    developer_side,
+    plan_columns,
+    project_side,
+    standing,
+)
 from platform_assets.matching.project_rows import project_rows
-from platform_assets.matching.repositories import Integers
-from platform_assets.matching.scoring import UNITS_PER_POINT, Scores, score_rows
+from platform_assets.matching.repositories import Floats, Integers
+from platform_assets.matching.scoring import TERMS, UNITS_PER_POINT, Scores
 from platform_assets.matching.weights import DEFAULT_WEIGHTS, Weights
 
 MATCH_COLUMNS = ("project_id", "developer_id", "rank", "score", "reasons", "as_of")
 
-PairFilter = Callable[[Integers, Integers], npt.NDArray[np.bool_]]
-"""Positions of the projects and of the developers of pairs → which of them may be matched."""
+
+@dataclass(frozen=True)
+class BlockShape:
+    """How much is worked on at a time; results do not depend on it.
+
+    Attributes:
+        projects: Projects of a block. 256 × 16,384 fills matrix units and stays within caches.
+        developers: Developers of a chunk; memory beyond the features themselves grows with it.
+        workers: Threads; None is one for each core that the process may use.
+        kernel: What approximates; None is the quickest there is.
+    """
+
+    projects: int = 256
+    developers: int = 16_384
+    workers: int | None = None
+    kernel: Kernel | None = None
+
+    def __post_init__(self) -> None:
+        if self.projects < 1 or self.developers < 1 or (self.workers is not None and self.workers < 1):
+            raise ValueError(f"Blocks hold at least one of each: {self}")
+
+
+DEFAULT_SHAPE = BlockShape()
 
 
 @dataclass(frozen=True)
@@ -47,32 +82,103 @@ def best_pairs(
     *,
     count: int,
     weights: Weights = DEFAULT_WEIGHTS,
+    at_least: Floats | None = None,
+    shape: BlockShape = DEFAULT_SHAPE,
 ) -> BestPairs:
     """The `count` best developers of each project among those who may be matched.
 
+    Args:
+        projects: Projects to find developers for.
+        developers: Developers to choose from.
+        allowed: Which pairs pass the filters; asked for any pairs, any number of times, from several threads.
+        count: How many developers each project wants.
+        weights: What terms are worth.
+        at_least: Score below which a project's pairs don't matter, shape (projects,); None when all do. Where it is
+            known, most pairs need not be looked at.
+        shape: Sizes of blocks.
+
     Raises:
+        ValueError: `count` is below 1.
         MatchingInputError: Vectors of projects and developers have different lengths.
     """
+    if count < 1:
+        raise ValueError(f"count={count} must be at least 1")
     rows = project_rows(projects, developers)
-    found: list[tuple[Integers, Integers, Scores]] = []
-    everybody = np.arange(len(developers.developer_ids))
-    for row in range(len(projects)):
-        own = np.full(len(everybody), row)
-        positions = everybody[allowed(own, everybody)]
-        own = own[: len(positions)]
-        scores = score_rows(rows, developers, own, positions, weights=weights)
-        order = np.lexsort((positions, -scores.totals))[:count]
-        found.append((own[order], positions[order], scores.rows(order)))
-    none = np.empty(0, dtype=np.int64)
-    scores_none = score_rows(rows, developers, none, none, weights=weights)
+    floor = np.full(len(projects), -np.inf) if at_least is None else at_least
+    kernel = shape.kernel or best_kernel(len(developers.developer_ids), len(projects), developers.dimensions)
+    columns = plan_columns(rows, developers)
+    standings = standing(developers, weights)
+    side = project_side(
+        rows, columns, weights, kernel, largest_standing=float(np.abs(standings).max(initial=0.0))
+    )
+    # Half a millionth, lest a threshold that was rounded upwards loses a pair on it.
+    below = floor - 0.5 / UNITS_PER_POINT
+    blocks = [
+        ProjectBlock(
+            rows,
+            side,
+            slice(start, min(start + shape.projects, len(projects))),
+            count=count,
+            at_least=below,
+            weights=weights,
+            kernel=kernel,
+        )
+        for start in range(0, len(projects), shape.projects)
+    ]
+    order = np.argsort(-np.diff(developers.facet_starts), kind="stable")
+    chunks = [order[start : start + shape.developers] for start in range(0, len(order), shape.developers)]
+
+    def laid_out(positions: Integers) -> DeveloperSide:
+        return developer_side(developers, positions, columns, standings, kernel)
+
+    with _workers(shape.workers, kernel) as pool:
+        # Each chunk is laid out while the one before it is compared.
+        coming = [pool.submit(laid_out, chunk) for chunk in chunks[:1]]
+        for number, positions in enumerate(chunks):
+            chunk_side = coming.pop().result()
+            coming += [pool.submit(laid_out, chunk) for chunk in chunks[number + 1 : number + 2]]
+            seen = [pool.submit(block.see, developers, positions, chunk_side, allowed) for block in blocks]
+            for task in seen:
+                task.result()
+        found = list(pool.map(lambda block: block.best(developers, floor), blocks))
+    return _joined(found)
+
+
+def _joined(found: Sequence[tuple[Integers, Integers, Scores]]) -> BestPairs:
+    nobody = np.empty(0, dtype=np.int64)
     return BestPairs(
-        projects=np.concatenate([none, *(own for own, _, _ in found)]),
-        developers=np.concatenate([none, *(positions for _, positions, _ in found)]),
+        projects=np.concatenate([nobody, *(rows for rows, _, _ in found)]),
+        developers=np.concatenate([nobody, *(positions for _, positions, _ in found)]),
         scores=Scores(
-            np.concatenate([scores_none.units, *(scores.units for _, _, scores in found)]),
-            np.concatenate([scores_none.known, *(scores.known for _, _, scores in found)]),
+            np.concatenate(
+                [np.empty((0, len(TERMS)), dtype=np.int64), *(scores.units for _, _, scores in found)]
+            ),
+            np.concatenate(
+                [np.empty((0, len(TERMS)), dtype=np.bool_), *(scores.known for _, _, scores in found)]
+            ),
         ),
     )
+
+
+@contextmanager
+def _workers(count: int | None, kernel: Kernel) -> Iterator[ThreadPoolExecutor]:
+    """Threads that share the cores, so that libraries must not start more of their own."""
+    from threadpoolctl import threadpool_limits
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with (
+        threadpool_limits(1, user_api="blas"),
+        ThreadPoolExecutor(count or cores, initializer=partial(_keep_to_one_core, kernel)) as pool,
+    ):
+        yield pool
+
+
+def _keep_to_one_core(kernel: Kernel) -> None:
+    if kernel is BFLOAT16:
+        import torch
+
+        # Holds for the calling thread alone.
+        torch.set_num_threads(1)
 
 
 def rank_candidates(
