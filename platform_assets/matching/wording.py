@@ -65,7 +65,7 @@ def _rate(project: ProjectFeatures, _: DeveloperFeatures, project_row: Row, deve
     paid = "any rate"
     if project.affordable_rate_minor is not None:
         paid = f"at most {_money(project.affordable_rate_minor, project_row['currency'])} an hour"
-    is_comparable = pd.isna(developer_row["hourly_rate_minor"]) or (
+    is_comparable = _is_missing(developer_row["hourly_rate_minor"]) or (
         project.currency in (None, developer_row["currency"])
     )
     told = f"asks {_rate_of(developer_row)}; the client can pay {paid}"
@@ -78,7 +78,7 @@ def _availability(_: ProjectFeatures, __: DeveloperFeatures, project_row: Row, d
 
 
 def _reputation(_: ProjectFeatures, __: DeveloperFeatures, ___: Row, developer_row: Row) -> str:
-    if not developer_row["rating_count"] or pd.isna(developer_row["rating_average"]):
+    if not developer_row["rating_count"] or _is_missing(developer_row["rating_average"]):
         return "not rated yet"
     return f"rated {developer_row['rating_average']:.2f} of 5 by {int(developer_row['rating_count'])} clients"
 
@@ -111,7 +111,7 @@ def _active(_: Filters, __: Row, ___: Row) -> str:
 
 def _available(filters: Filters, _: Row, developer: Row) -> str:
     free = developer["available_from"]
-    told = "not available" if pd.isna(free) else f"free from {np.datetime64(free, 'D')}"
+    told = "not available" if _is_missing(free) else f"free from {np.datetime64(free, 'D')}"
     return f"the developer is {told}; the work begins by {filters.latest_starts[0]} at the latest"
 
 
@@ -161,7 +161,7 @@ def _listed(parts: list[str]) -> str:
 
 def _rate_of(developer: Row) -> str:
     rate = developer["hourly_rate_minor"]
-    return "no stated rate" if pd.isna(rate) else f"{_money(rate, developer['currency'])} an hour"
+    return "no stated rate" if _is_missing(rate) else f"{_money(rate, developer['currency'])} an hour"
 
 
 def _money(amount_minor: float, currency: Any) -> str:
@@ -169,4 +169,8 @@ def _money(amount_minor: float, currency: Any) -> str:
 
 
 def _hours(value: Any) -> str:
-    return "unknown hours" if pd.isna(value) else f"{int(value)} hours"
+    return "unknown hours" if _is_missing(value) else f"{int(value)} hours"
+
+
+def _is_missing(value: Any) -> bool:
+    return bool(pd.isna(value))
