@@ -38,7 +38,7 @@ _FILL = (
     "ARRAY['fix word' || n % 1000, 'add thing' || n % 700] FROM generate_series(1, :developers) AS n, generate_series(1, 2) AS k "
     "ON CONFLICT DO NOTHING",
     "INSERT INTO platform.developer_vectors SELECT 'd' || lpad(n::text, 7, '0'), 'profile', 'model', md5(n::text), "
-    "l2_normalize((SELECT array_agg(random() - 0.5 + 0 * n) FROM generate_series(1, 384))::vector) "
+    "l2_normalize(ARRAY(SELECT random() - 0.5 + 0 * n FROM generate_series(1, 384))::vector) "
     "FROM generate_series(1, :developers) AS n",
     "INSERT INTO platform.skill_profiles SELECT 'd' || lpad(n::text, 7, '0'), 's' || floor(600 * random() ^ 3), random(), "
     "ARRAY['github'], 1, 0.1, NULL, date '2026-11-01' FROM generate_series(1, :developers) AS n, generate_series(1, 10) AS k "
@@ -49,7 +49,7 @@ _FILL = (
     "INSERT INTO platform.project_requirements SELECT 'p' || lpad(n::text, 5, '0'), 's' || floor(600 * random() ^ 3), random(), "
     "'alias', 'words' FROM generate_series(1, :projects) AS n, generate_series(1, 5) AS k ON CONFLICT DO NOTHING",
     "INSERT INTO platform.project_vectors SELECT 'p' || lpad(n::text, 5, '0'), 'model', md5(n::text), "
-    "l2_normalize((SELECT array_agg(random() - 0.5 + 0 * n) FROM generate_series(1, 384))::vector) "
+    "l2_normalize(ARRAY(SELECT random() - 0.5 + 0 * n FROM generate_series(1, 384))::vector) "
     "FROM generate_series(1, :projects) AS n",
     "ANALYZE",
 )
