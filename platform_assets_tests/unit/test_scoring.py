@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from platform_assets.matching.features import RELATED_SHARE
+from platform_assets.matching.developer_rows import RELATED_SHARE
 from platform_assets.matching.scoring import TERMS, score_pairs
 from platform_assets.matching.vectors import MatchingInputError
 from platform_assets.matching.weights import DEFAULT_WEIGHTS, Weight, Weights, weights_from_values
