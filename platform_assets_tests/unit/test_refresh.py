@@ -51,7 +51,7 @@ def refreshed(world, base, statistics, changes, places):
     )
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 1_000_000),
     developers_count=st.integers(0, 30),
