@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -232,7 +233,14 @@ def resource_definitions(settings: Settings) -> dict[str, Any]:
     def report_options(_: dg.InitResourceContext) -> ReportOptions:
         return ReportOptions(folder=settings.home / "report", currency=settings.report_currency)
 
+    @dg.resource(description="Raises and resolves alerts in a transaction of the caller.")
+    def alerts(_: dg.InitResourceContext) -> ModuleType:
+        import platform_assets.monitoring.alerts
+
+        return platform_assets.monitoring.alerts
+
     return {
+        "alerts": alerts,
         "database": database,
         "github": github,
         "gateway": gateway,

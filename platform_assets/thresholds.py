@@ -63,6 +63,7 @@ FRESHNESS_HOURS: dict[str, Threshold] = {
     "skill_graph_projection": _at_most(2, "hours", Severity.ERROR, "every 30 minutes; three ticks missed"),
     "match_candidates": _at_most(2, "hours", Severity.ERROR, "every 30 minutes; three ticks missed"),
     "matches": _at_most(2, "hours", Severity.ERROR, "every 30 minutes; three ticks missed"),
+    "matching_cache_cleanup": _at_most(8, "hours", Severity.ERROR, "every 6 hours; two hours of grace"),
     "gateway_transactions": _at_most(8, "hours", Severity.ERROR, "every 6 hours; two hours of grace"),
     "payment_analytics": _at_most(26, "hours", Severity.ERROR, "daily; two hours of grace"),
 }
@@ -143,6 +144,40 @@ FULL_MATCH_COVERAGE_RATIO = _at_least(
 )
 REASONS_RESIDUAL = _at_most(
     1e-6, "score", Severity.ERROR, "the reasons add up to the score, which is rounded to 1e-6"
+)
+PUBLISHED_COVERAGE_RATIO = _at_least(
+    1.0,
+    "ratio",
+    Severity.ERROR,
+    "open projects with a list, or whose filters let nobody through; a list that is missing is a fault of ours",
+)
+PUBLISHED_FAULTY_LISTS = _at_most(
+    0,
+    "lists",
+    Severity.ERROR,
+    "the lists of a sample equal what scoring every pair of it gives, in every place",
+)
+PUBLISHED_CHURN_RATIO = _at_most(
+    0.5,
+    "ratio",
+    Severity.ERROR,
+    "first places that change hands beyond what developers who join or leave explain; a quiet day changes one in twenty, "
+    "half of them at once is more often a fault than the market",
+)
+PUBLISHED_GINI_RISE = _at_most(
+    0.05,
+    "Gini coefficient",
+    Severity.ERROR,
+    "places may not gather on fewer developers than in the live lists and than the scores alone would have it",
+)
+UNPUBLISHED_VERSIONS = _at_most(
+    0, "versions", Severity.ERROR, "a version that was held back leaves readers with the last good one"
+)
+SUPERSEDED_AGE_DAYS = _at_most(
+    8,
+    "days",
+    Severity.WARN,
+    "superseded versions and their changes are kept for 7 days, long enough to look into a complaint",
 )
 GATEWAY_MISMATCHED_PAYMENTS = _at_most(
     0,
