@@ -45,6 +45,8 @@ setup(
         "graphql-core",
         "httpx",
         "jinja2",
+        # Plots in the metadata of analytics.
+        "matplotlib",
         "numpy",
         "pydantic",
         "pydantic-settings",

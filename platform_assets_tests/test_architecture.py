@@ -30,6 +30,8 @@ MAY_IMPORT_DAGSTER = {
     "schedules.py",
     "table_assets.py",
     *(f"{domain}/{name}" for domain in DOMAINS for name in ("assets.py", "checks.py")),
+    "matching/service_assets.py",
+    "matching/service_checks.py",
     "monitoring/check_states.py",
 }
 

@@ -5,7 +5,7 @@ How lists are re-ranked is `rerank`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -28,7 +28,8 @@ def exposures(lists: pd.DataFrame, population: Sequence[str]) -> Floats:
     number = {developer_id: i for i, developer_id in enumerate(population)}
     of_population = lists[lists["developer_id"].isin(list(number))]
     weight = 1 / np.log2(1 + of_population["rank"].to_numpy(dtype=np.float64))
-    return np.bincount(of_population["developer_id"].map(number), weights=weight, minlength=len(number))
+    seen = np.bincount(of_population["developer_id"].map(number), weights=weight, minlength=len(number))
+    return seen.astype(np.float64)
 
 
 def gini(values: npt.ArrayLike) -> float:
@@ -133,9 +134,9 @@ def _outcome_ndcg(lists: pd.DataFrame, outcomes: Grades) -> list[float]:
     measured = []
     for project_id, rows in wanted.sort_values("rank").groupby("project_id"):
         ranking = rows["developer_id"].tolist()
-        grades = positive(outcomes[str(project_id)])
+        grades: dict[Hashable, float] = dict(positive(outcomes[str(project_id)]).items())
         if grades:
-            measured.append(ndcg_at(NDCG_DEPTH, ranking, {**grades}))
+            measured.append(ndcg_at(NDCG_DEPTH, ranking, grades))
     return measured
 
 
