@@ -92,7 +92,7 @@ def measure(inputs: AnalyticsInputs, *, day: dt.date, list_places: int) -> pd.Da
     available = available_developers(inputs.developers, day)
     _add_lists(rows, open_projects, inputs.matches, list_places)
     _add_funnel(rows, recent)
-    _add_quality(rows, recent, inputs)
+    _add_quality(rows, recent, inputs, available)
     _add_exposure(rows, inputs.matches, available)
     _add_skills(rows, open_projects, inputs, available)
     _add_time_to_first_match(rows, inputs.projects, events, since)
@@ -128,17 +128,22 @@ def _add_funnel(rows: _Rows, events: pd.DataFrame) -> None:
             rows.add("funnel_ratio", step, passed / reached, "ratio", reached)
 
 
-def _add_quality(rows: _Rows, events: pd.DataFrame, inputs: AnalyticsInputs) -> None:
+def _add_quality(
+    rows: _Rows, events: pd.DataFrame, inputs: AnalyticsInputs, available: Sequence[str]
+) -> None:
     """How far up lists have those whom clients went on with: the lists as shown then, and the published ones."""
     grades = {project: positive(own) for project, own in outcome_grades(events).items()}
     shown = events[(events["event_type"] == "shown") & events["rank"].notna()]
     shown = shown.sort_values(["project_id", "occurred_at"]).drop_duplicates(["project_id", "developer_id"])
     _add_ranking_measures(rows, "as_shown", _rankings(shown), grades)
-    # Who is under contract is no longer proposed, and so not missing from the list.
+    # Who is under contract, or no longer there for new work, is not proposed, and so not missing from the list.
     bound = inputs.contracts[inputs.contracts["status"] != "cancelled"]
     contracted = set(zip(bound["project_id"], bound["developer_id"]))
+    free = set(available)
     wanted = {
-        project: {one: grade for one, grade in own.items() if (project, one) not in contracted}
+        project: {
+            one: grade for one, grade in own.items() if one in free and (project, one) not in contracted
+        }
         for project, own in grades.items()
     }
     _add_ranking_measures(rows, "published", _rankings(inputs.matches), wanted)
@@ -206,13 +211,18 @@ def _add_time_to_first_match(
     rows: _Rows, projects: pd.DataFrame, events: pd.DataFrame, since: pd.Timestamp
 ) -> None:
     """Hours from posting to the first developer shown, of projects posted within the window."""
-    posted = pd.to_datetime(projects["posted_at"], utc=True)
-    recent = projects[posted >= since]
+    posted_at = dict(zip(projects["project_id"], pd.to_datetime(projects["posted_at"], utc=True)))
     shown = events[events["event_type"] == "shown"]
-    first = pd.to_datetime(shown["occurred_at"], utc=True).groupby(shown["project_id"]).min()
-    waited = recent["project_id"].map(first) - posted[recent.index]
-    hours = (waited.dt.total_seconds() / 3600).dropna()
-    rows.add_percentiles("hours_to_first_match", hours[hours >= 0].tolist(), "hours", 50, 90)
+    first: dict[str, pd.Timestamp] = {}
+    for project_id, shown_at in zip(shown["project_id"], pd.to_datetime(shown["occurred_at"], utc=True)):
+        first[project_id] = min(shown_at, first.get(project_id, shown_at))
+    hours = [
+        (shown_at - posted_at[project_id]).total_seconds() / 3600
+        for project_id, shown_at in sorted(first.items())
+        # A project without the time of its posting compares as false.
+        if project_id in posted_at and since <= posted_at[project_id] <= shown_at
+    ]
+    rows.add_percentiles("hours_to_first_match", hours, "hours", 50, 90)
 
 
 HEADLINES = (
