@@ -145,7 +145,7 @@ def run_match(
     if as_json:
         click.echo(json.dumps(asdict(answer), ensure_ascii=False, allow_nan=False))
     else:
-        _print(answer, Console())
+        _print(answer, Console(soft_wrap=True))
     return 0 if answer.developers else EXIT_NOBODY
 
 
@@ -296,8 +296,8 @@ def _why_nobody(database: Database, available_by: dt.date, rate: Rate | None) ->
         return f"{free_count} developers are active and free by {available_by}, but nothing is known of their work."
     limit = format_minor(rate.max_hourly_rate_minor, rate.currency)
     return (
-        f"{free_count} developers are active and free by {available_by}, but none of them asks for at most {limit} an hour "
-        f"in {rate.currency}. Rates in other currencies are not compared."
+        f"{free_count} developers are active and free by {available_by}, but none of them asks for at most {limit} an hour. "
+        "Rates in other currencies are not compared."
     )
 
 
