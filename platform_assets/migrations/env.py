@@ -7,10 +7,11 @@ from alembic.autogenerate.api import AutogenContext
 from pgvector.sqlalchemy import Vector
 
 from platform_assets.migrations.migrate import SCHEMAS, VERSION_SCHEMA
-from platform_assets.tables import (  # noqa: F401  (the others add theirs to these two)
+from platform_assets.tables import (  # noqa: F401  (some only add their tables to a schema's)
     matching_service,
     monitoring,
     platform,
+    recovery,
     skill_graph,
 )
 
