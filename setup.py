@@ -56,6 +56,7 @@ setup(
         "scipy",
         "starlette",
         "tenacity",
+        "threadpoolctl",
         "torch",
         "uvicorn",
     ],
@@ -63,6 +64,8 @@ setup(
         "dev": [
             # Speaks Bolt as Neo4j does, with a Java of its own: the graph server of tests and benchmarks.
             "arcadedb-embedded",
+            # The exact search that benchmarks.matching compares with.
+            "faiss-cpu",
             "hypothesis",
             "mypy",
             "pandas-stubs",

@@ -159,6 +159,38 @@ def match_command(text: str, limit: int, max_rate: str | None, currency: str | N
 
 
 @main.group()
+def explain() -> None:
+    """Say why something derived is as it is."""
+
+
+@explain.command("match")
+@click.option("--project", "project_id", required=True, help="Id of the project, open or not.")
+@click.option("--developer", "developer_id", required=True, help="Id of the developer.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+def explain_match_command(project_id: str, developer_id: str, as_json: bool) -> None:
+    """Why a developer stands where they stand in a project's list, or why not.
+
+    Shows each term of the score with what it was made of, every filter that refuses the pair, and the place in the list
+    or the distance to it. Any pair can be asked for. Exits with 2 when there is no such project or developer.
+    """
+    from rich.console import Console
+
+    from platform_assets.matching import explain
+    from platform_assets.resources import open_database
+
+    settings = load_settings()
+    database = open_database(settings)
+    try:
+        explanation = explain.explain_match(database, project_id, developer_id, as_of=settings.as_of_day)
+    finally:
+        database.close()
+    if as_json:
+        click.echo(explain.as_json(explanation))
+    else:
+        explain.render(explanation, Console())
+
+
+@main.group()
 def evaluate() -> None:
     """Run the product's own code on labelled data and print its measures as one JSON object.
 

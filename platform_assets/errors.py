@@ -16,6 +16,8 @@
     ├── SandboxStateError       sandbox: its state can't be used
     ├── DataError               sandbox: a data folder can't be read
     ├── MatchingInputError      matching: the tables hold something that can't be scored
+    ├── RefreshBusyError        matching: another refresh of the lists is at work
+    ├── UnknownPairError        matching: there is no such project or developer
     ├── UnknownGroupError       monitoring: there is no such group of checks
     ├── EvaluationDataError     evaluation: a labelled data set can't be read
     └── RunFileError            evaluation: results can't be written where they were asked for

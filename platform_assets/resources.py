@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -211,7 +212,14 @@ def resource_definitions(settings: Settings) -> dict[str, Any]:
     def clock(_: dg.InitResourceContext) -> Clock:
         return Clock(as_of=settings.as_of_day)
 
+    @dg.resource(description="Raises and resolves alerts in a transaction of the caller.")
+    def alerts(_: dg.InitResourceContext) -> ModuleType:
+        import platform_assets.monitoring.alerts
+
+        return platform_assets.monitoring.alerts
+
     return {
+        "alerts": alerts,
         "database": database,
         "github": github,
         "gateway": gateway,

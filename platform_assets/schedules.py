@@ -95,6 +95,13 @@ TIMETABLE: tuple[Entry, ...] = (
         Overlap.SKIP,
     ),
     Entry(
+        "cleanup_expired_matching_cache",
+        "35 */6 * * *",
+        "matching",
+        ("matching_cache_cleanup",),
+        Overlap.SKIP,
+    ),
+    Entry(
         "reconcile_gateway_payments", "25 */6 * * *", "payments", ("gateway_transactions",), Overlap.SERIALIZE
     ),
     Entry(

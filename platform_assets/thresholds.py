@@ -68,6 +68,7 @@ FRESHNESS_HOURS: dict[str, Threshold] = {
     "matching_service_health": _at_most(
         0.5, "hours", Severity.ERROR, "every 5 minutes; five ticks missed is half an hour without a look"
     ),
+    "matching_cache_cleanup": _at_most(8, "hours", Severity.ERROR, "every 6 hours; two hours of grace"),
     "gateway_transactions": _at_most(8, "hours", Severity.ERROR, "every 6 hours; two hours of grace"),
     "payment_analytics": _at_most(26, "hours", Severity.ERROR, "daily; two hours of grace"),
 }
@@ -184,6 +185,40 @@ UNDECIDED_TOPICS = _at_most(
     "topics",
     Severity.WARN,
     "each run decides on weights, the search index and upkeep, if only to keep them",
+)
+PUBLISHED_COVERAGE_RATIO = _at_least(
+    1.0,
+    "ratio",
+    Severity.ERROR,
+    "open projects with a list, or whose filters let nobody through; a list that is missing is a fault of ours",
+)
+PUBLISHED_FAULTY_LISTS = _at_most(
+    0,
+    "lists",
+    Severity.ERROR,
+    "the lists of a sample equal what scoring every pair of it gives, in every place",
+)
+PUBLISHED_CHURN_RATIO = _at_most(
+    0.5,
+    "ratio",
+    Severity.ERROR,
+    "first places that change hands beyond what developers who join or leave explain; a quiet day changes one in twenty, "
+    "half of them at once is more often a fault than the market",
+)
+PUBLISHED_GINI_RISE = _at_most(
+    0.05,
+    "Gini coefficient",
+    Severity.ERROR,
+    "places may not gather on fewer developers than in the live lists and than the scores alone would have it",
+)
+UNPUBLISHED_VERSIONS = _at_most(
+    0, "versions", Severity.ERROR, "a version that was held back leaves readers with the last good one"
+)
+SUPERSEDED_AGE_DAYS = _at_most(
+    8,
+    "days",
+    Severity.WARN,
+    "superseded versions and their changes are kept for 7 days, long enough to look into a complaint",
 )
 GATEWAY_MISMATCHED_PAYMENTS = _at_most(
     0,

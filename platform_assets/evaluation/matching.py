@@ -23,10 +23,13 @@ from platform_assets.matching.features import (
     developer_features,
     project_features,
 )
-from platform_assets.matching.scoring import DEFAULT_WEIGHTS, Weights
+from platform_assets.matching.repositories import WordCounts, count_words
+from platform_assets.matching.statistics import corpus_statistics
 from platform_assets.matching.top_k import rank_candidates
+from platform_assets.matching.weights import DEFAULT_WEIGHTS, Weights
 from platform_assets.profiles.extraction import label_text
 from platform_assets.profiles.requirements import extract_without_gemini, project_inputs
+from platform_assets.profiles.skill_graph import skill_edges
 from platform_assets.profiles.skills import skill_profiles
 from platform_assets.profiles.vectors import (
     developer_facets,
@@ -58,18 +61,22 @@ class Marketplace:
         vectors: Rows of `platform.developer_vectors`, at most one per row of `repositories`, for more repositories of
             a developer than the product looks at: which are the main ones is only known once some are hidden.
         skill_profiles: Rows of `platform.skill_profiles`, from all rows of `repositories`.
-        projects: The query projects, by id.
+        word_counts: Words of `repositories`, row by row.
+        projects: The query projects as posted, by `project_id`.
+        requirements: Rows of `platform.project_requirements`.
+        project_vectors: Rows of `platform.project_vectors`.
         vocabulary: The packaged skills, and what grew from languages.
-        language_skills: Language → skill id.
         as_of: The day of the latest contribution.
     """
 
     repositories: pd.DataFrame
     vectors: pd.DataFrame
     skill_profiles: pd.DataFrame
-    projects: Mapping[str, ProjectFeatures]
+    word_counts: WordCounts
+    projects: pd.DataFrame
+    requirements: pd.DataFrame
+    project_vectors: pd.DataFrame
     vocabulary: Vocabulary
-    language_skills: Mapping[str, str]
     as_of: dt.date
 
 
@@ -93,7 +100,10 @@ def evaluate_matching(
         RunFileError: The rankings can't be written.
     """
     marketplace = read_marketplace(folder)
-    rankings = {project: rank_pool(marketplace, project, weights=weights) for project in marketplace.projects}
+    rankings = {
+        project: rank_pool(marketplace, project, weights=weights)
+        for project in marketplace.projects["project_id"]
+    }
     if run_path is not None:
         write_run(rankings, run_path)
     grades = _grades(read_qrels(folder)) if (folder / "qrels.csv").exists() else {}
@@ -120,18 +130,15 @@ def read_marketplace(folder: Path) -> Marketplace:
     )
     # Nobody states skills, so none is in a vector.
     vectors = developer_vectors(facets, text_vectors, skills.iloc[:0], {}, model=embedder.model_name)
-    features = project_features(
-        projects=postings,
-        requirements=_requirements(postings, vocabulary, embedder),
-        vectors=project_vectors(postings, text_vectors, model=embedder.model_name),
-    )
     return Marketplace(
         repositories=repositories,
         vectors=vectors,
         skill_profiles=skills,
-        projects={project.project_id: project for project in features},
+        word_counts=count_words(repositories),
+        projects=postings.sort_values("project_id", ignore_index=True),
+        requirements=_requirements(postings, vocabulary, embedder),
+        project_vectors=project_vectors(postings, text_vectors, model=embedder.model_name),
         vocabulary=vocabulary,
-        language_skills=_language_skills(repositories, vocabulary),
         as_of=as_of,
     )
 
@@ -170,10 +177,11 @@ def _commits_since(day: dt.date, first: dt.date, last: dt.date, commits: int) ->
     return round(commits * within / ((last - first).days + 1))
 
 
-def features_without(marketplace: Marketplace, project: str) -> DeveloperFeatures:
-    """Features of the developers with work elsewhere, as if nobody had ever worked on the project."""
-    is_hidden = marketplace.repositories["repository"] == project
+def features_without(marketplace: Marketplace, project: str) -> tuple[ProjectFeatures, DeveloperFeatures]:
+    """A project and the developers with work elsewhere, as if nobody had ever worked on the project."""
+    is_hidden = (marketplace.repositories["repository"] == project).to_numpy(dtype=np.bool_)
     repositories = marketplace.repositories[~is_hidden]
+    developers = pd.DataFrame({"developer_id": repositories["developer_id"].unique()})
     # Only who has hidden work is weighed again; nobody else's skills depend on it.
     touched = set(marketplace.repositories.loc[is_hidden, "developer_id"])
     kept = marketplace.skill_profiles
@@ -181,25 +189,42 @@ def features_without(marketplace: Marketplace, project: str) -> DeveloperFeature
         repositories, _developers(sorted(touched)), None, marketplace.vocabulary, as_of=marketplace.as_of
     )
     main = main_repositories(repositories)[["developer_id", "repository"]]
-    return developer_features(
-        developers=pd.DataFrame({"developer_id": repositories["developer_id"].unique()}),
+    vectors = marketplace.vectors.merge(main.rename(columns={"repository": "facet"}))
+    skills = pd.concat([kept[~kept["developer_id"].isin(touched)], weighed_again])
+    word_counts = marketplace.word_counts.rows(np.flatnonzero(~is_hidden))
+    statistics = corpus_statistics(
+        developers_count=len(developers),
         repositories=repositories,
-        vectors=marketplace.vectors.merge(main.rename(columns={"repository": "facet"})),
-        skill_profiles=pd.concat([kept[~kept["developer_id"].isin(touched)], weighed_again]),
-        language_skills=marketplace.language_skills,
+        vectors=vectors,
+        skill_profiles=skills,
+        skill_edges=skill_edges(skills, as_of=marketplace.as_of),
+        word_counts=word_counts,
+    )
+    (posted,) = project_features(
+        projects=marketplace.projects[marketplace.projects["project_id"] == project],
+        requirements=marketplace.requirements,
+        vectors=marketplace.project_vectors,
+        statistics=statistics,
+    )
+    return posted, developer_features(
+        developers=developers,
+        repositories=repositories,
+        vectors=vectors,
+        skill_profiles=skills,
+        statistics=statistics,
         as_of=marketplace.as_of,
+        word_counts=word_counts,
     )
 
 
 def rank_pool(marketplace: Marketplace, project: str, *, weights: Weights = DEFAULT_WEIGHTS) -> pd.DataFrame:
     """The whole pool of a project, best first: rows as in `platform.match_candidates`."""
-    developers = features_without(marketplace, project)
-    everybody = np.ones(len(developers.developer_ids), dtype=np.bool_)
+    posted, developers = features_without(marketplace, project)
     return rank_candidates(
-        [marketplace.projects[project]],
+        [posted],
         developers,
-        lambda _: everybody,
-        k=max(1, len(everybody)),
+        lambda projects, _: np.ones(len(projects), dtype=np.bool_),
+        k=max(1, len(developers.developer_ids)),
         reserve=0,
         as_of=marketplace.as_of,
         weights=weights,
@@ -274,11 +299,6 @@ def _vocabulary(repositories: pd.DataFrame, postings: pd.DataFrame) -> Vocabular
     )
     grown = grow_vocabulary(packaged_vocabulary(), without_topics, postings["declared_skills"])
     return vocabulary_from_frames(grown.skills, grown.aliases)
-
-
-def _language_skills(repositories: pd.DataFrame, vocabulary: Vocabulary) -> dict[str, str]:
-    languages = sorted({language for weights in repositories["languages"] for language in weights})
-    return {language: skill for language in languages if (skill := vocabulary.resolve(language)) is not None}
 
 
 def _requirements(postings: pd.DataFrame, vocabulary: Vocabulary, embedder: Embedder) -> pd.DataFrame:

@@ -1,61 +1,18 @@
-"""The matching assets: thin Dagster functions that read, call pure functions, write, and say what changed."""
-
-from typing import Any
+"""The matching assets: thin Dagster functions that refresh, publish and clean up, and say what changed."""
 
 import dagster as dg
-import pandas as pd
 import sqlalchemy as sa
 
-from platform_assets.clients.contract import ContractRead, read_contract
-from platform_assets.clients.database import Database, is_not_among
-from platform_assets.matching import features, filters, top_k
+from platform_assets.clients.database import Database
+from platform_assets.matching.candidates import refresh_candidates
+from platform_assets.matching.cleanup import clean_up
+from platform_assets.matching.publication import ACCEPT_TAG, Alerts, Outcome
+from platform_assets.matching.published import refresh_matches
 from platform_assets.resources import Clock
-from platform_assets.spelling import normalize_alias
-from platform_assets.table_assets import read_table, table_asset, written
-from platform_assets.tables import marketplace
-from platform_assets.tables import platform as tables
+from platform_assets.table_assets import measured, table_asset, written
+from platform_assets.tables import matching as tables
 
 GROUP = "matching"
-
-MATCHES_PER_PROJECT = 50
-"""Places of a list: more than a client reads, enough to page through."""
-
-RESERVE_PLACES = 25
-"""Places behind the list, from which it is refilled when somebody leaves it."""
-
-
-def _language_skills(database: Database, repositories: pd.DataFrame) -> dict[str, str]:
-    """Language as GitHub names it → skill id, through the vocabulary's spellings."""
-    aliases = read_table(database, tables.skill_aliases)
-    skill_of = dict(zip(aliases["alias"], aliases["skill_id"]))
-    languages = {language for used in repositories["languages"] for language in used}
-    spelled = {language: normalize_alias(language) for language in sorted(languages)}
-    return {language: skill_of[alias] for language, alias in spelled.items() if alias in skill_of}
-
-
-def _developer_features(
-    database: Database, developers: pd.DataFrame, clock: Clock
-) -> features.DeveloperFeatures:
-    repositories = read_table(database, tables.developer_repositories)
-    return features.developer_features(
-        developers=developers,
-        repositories=repositories,
-        vectors=read_table(database, tables.developer_vectors),
-        skill_profiles=read_table(database, tables.skill_profiles),
-        language_skills=_language_skills(database, repositories),
-        as_of=clock.as_of,
-    )
-
-
-def _all_rows(database: Database, table: sa.Table, *names: str) -> pd.DataFrame:
-    """Columns of a contract's table, of rows that are set aside, too: a block with a bad date is still a block."""
-    read_contract(database, table)
-    return database.read(sa.select(*(table.c[name] for name in names)))
-
-
-def _kept(read: ContractRead) -> sa.ColumnElement[bool]:
-    """Rows that a full recomputation may delete: all but those of projects that are set aside."""
-    return is_not_among(tables.match_candidates.c.project_id, read.set_aside_keys)
 
 
 @table_asset(
@@ -68,65 +25,78 @@ def _kept(read: ContractRead) -> sa.ColumnElement[bool]:
         "developer_vectors",
         "project_requirements",
         "project_vectors",
+        "skill_graph",
     ],
 )
 def match_candidates(
-    database: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
+    context: dg.AssetExecutionContext,
+    database: dg.ResourceParam[Database],
+    clock: dg.ResourceParam[Clock],
+    alerts: dg.ResourceParam[Alerts],
 ) -> dg.MaterializeResult[None]:
-    """The exact best developers of each open project: filters first, then an additive score whose parts are kept."""
-    projects = read_contract(database, marketplace.projects)
-    open_projects = projects.rows[projects.rows["status"] == "open"]
-    developers = read_contract(database, marketplace.developers).rows
-    known = _developer_features(database, developers, clock)
-    rules = filters.Filters(
-        developers=developers.sort_values("developer_id", ignore_index=True),
-        contracts=_all_rows(database, marketplace.contracts, "project_id", "developer_id", "status"),
-        blocks=_all_rows(database, marketplace.blocks, "client_id", "developer_id"),
-        as_of=clock.as_of,
-    )
-    rows_of: dict[str, dict[str, Any]] = {
-        row["project_id"]: {str(column): value for column, value in row.items()}
-        for row in open_projects.to_dict("records")
-    }
-    frame = top_k.rank_candidates(
-        features.project_features(
-            projects=open_projects,
-            requirements=read_table(database, tables.project_requirements),
-            vectors=read_table(database, tables.project_vectors),
-        ),
-        known,
-        lambda project: filters.allowed(rules, rows_of[project.project_id]),
-        k=MATCHES_PER_PROJECT,
-        reserve=RESERVE_PLACES,
-        as_of=clock.as_of,
-    )
-    counts = database.upsert(tables.match_candidates, frame, delete_missing=_kept(projects))
-    return written(
+    """The exact best developers of each open project: filters first, then an additive score whose parts are kept.
+
+    Within a day only developers and projects that changed are scored; the places are those of a whole computation. A
+    new version is published at once, and only if coverage, exactness and churn pass.
+    """
+    outcome = refresh_candidates(
         database,
-        tables.match_candidates,
-        counts,
         as_of=clock.as_of,
-        projects_open=len(open_projects),
-        developers_considered=len(developers),
-        mean_score=float(frame["score"].mean()) if len(frame) else 0.0,
+        now=clock.read,
+        alerts=alerts,
+        is_accepted=ACCEPT_TAG in context.run.tags,
     )
+    return _told(context, database, clock, outcome, tables.match_candidates)
 
 
 @table_asset(tables.matches, group=GROUP, kinds={"pandas"}, deps=["match_candidates"])
 def matches(
-    database: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
+    context: dg.AssetExecutionContext,
+    database: dg.ResourceParam[Database],
+    clock: dg.ResourceParam[Clock],
+    alerts: dg.ResourceParam[Alerts],
 ) -> dg.MaterializeResult[None]:
-    """The first places of each project's candidates, published in one transaction: readers never see a mixture."""
-    frame = top_k.publish(read_table(database, tables.match_candidates), k=MATCHES_PER_PROJECT)
-    counts = database.upsert(tables.matches, frame, delete_missing=True)
-    return written(
+    """What is shown of each project's candidates, published in one transaction: readers never see a mixture.
+
+    If coverage, churn or exposure of a new version do not pass, the last good one stays and an alert says why.
+    """
+    outcome = refresh_matches(
         database,
-        tables.matches,
-        counts,
         as_of=clock.as_of,
-        projects_matched=int(frame["project_id"].nunique()),
-        developers_shown=int(frame["developer_id"].nunique()),
+        now=clock.read,
+        alerts=alerts,
+        is_accepted=ACCEPT_TAG in context.run.tags,
+    )
+    return _told(context, database, clock, outcome, tables.matches)
+
+
+def _told(
+    context: dg.AssetExecutionContext, database: Database, clock: Clock, outcome: Outcome, table: sa.Table
+) -> dg.MaterializeResult[None]:
+    if outcome.state == "refused":
+        context.log.warning(
+            "The new version of %s was held back, and the last good one stays; the alert says why", table.name
+        )
+    return written(
+        database, table, outcome.counts, as_of=clock.as_of, version_state=outcome.state, **outcome.details
     )
 
 
-ASSETS = [match_candidates, matches]
+@table_asset(tables.match_cleanups, name="matching_cache_cleanup", group=GROUP, kinds=set(), deps=["matches"])
+def matching_cache_cleanup(
+    database: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
+) -> dg.MaterializeResult[None]:
+    """Superseded versions of the lists, their changes, and statistics of past days, removed."""
+    cleaned = clean_up(database, as_of=clock.as_of, now=clock.read())
+    return measured(
+        database,
+        tables.match_cleanups,
+        1,
+        rows_removed=cleaned.rows_count,
+        versions_removed=cleaned.versions_count,
+        changes_removed=cleaned.changes_count,
+        freed_bytes=cleaned.freed_bytes,
+    )
+
+
+ASSETS = [match_candidates, matches, matching_cache_cleanup]

@@ -1,40 +1,43 @@
-"""Frames of the tables → the arrays that the score reads: developers, their facets, repositories and projects.
+"""Frames of the tables → the arrays that the score reads: developers and projects.
 
-What repositories are like is `repositories`; what a number is worth is `scoring`; who may be matched is `filters`.
+A developer's features depend on the developer's own rows and on `CorpusStatistics` alone, to the last bit; so do a
+project's. What a number is worth is `scoring`; who may be matched is `filters`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from platform_assets.errors import PlatformError
 from platform_assets.matching.repositories import (
+    SHARE_BITS,
+    VECTOR_BITS,
     Floats,
     Integers,
-    rarity,
-    repository_skills,
-    repository_words,
+    WordCounts,
+    count_words,
+    on_grid,
     sparse_matrix,
     split_words,
 )
+from platform_assets.matching.statistics import CorpusStatistics
+from platform_assets.matching.vectors import Vectors, checked_vectors, unit_rows
 
 if TYPE_CHECKING:
-    from scipy.sparse import csc_matrix
+    from scipy.sparse import csr_matrix
 
-Vectors = npt.NDArray[np.float32]
+RELATED_SHARE = 0.5
+"""What a skill's closest neighbour counts for where the skill itself is missing; set by judgement."""
 
-NO_REPOSITORY = -1
-
-
-class MatchingInputError(PlatformError):
-    """The tables hold something that can't be scored: a vector that is not finite, not of length 1, or of odd size."""
+MAX_TITLE_RARITY = 2.0
+"""A long title matches no better for its length: beyond two rare words, matches count as a share of the title."""
 
 
 @dataclass(frozen=True)
@@ -43,20 +46,16 @@ class DeveloperFeatures:
 
     Attributes:
         developer_ids: Ids in ascending order; every array over developers has this order.
-        facet_developer: Position of each facet's developer, ascending, shape (facets,).
+        facet_developer: Position of each facet's developer, ascending, shape (facets,). Facets here have a vector.
         facet_names: Name of each facet.
-        facet_repository: Position of each facet's repository, or `NO_REPOSITORY`, shape (facets,).
-        vectors: Unit vectors of facets, shape (facets, dimensions); zero where `has_vector` is false.
-        has_vector: Whether a facet has a vector, shape (facets,).
-        repository_skills: Skills of repositories, unit rows weighted by rarity, shape (repositories, skills).
-        repository_words: Words of repositories, weighted by use, shape (repositories, words).
-        skill_ids: Skill id → column of `repository_skills` and `confidences`.
-        skill_rarity: Rarity of each skill among repositories from 0 (everywhere) to 1 (nowhere), shape (skills,).
-        words: Word → column of `repository_words`.
-        word_rarity: Rarity of each word from 0 to 1, shape (words,).
-        confidences: Confidence of each developer in each skill, shape (developers, skills).
-        confidence_rarity: Rarity of each skill among developers' profiles from 0 to 1, shape (skills,).
-        has_skills: Whether a developer has a skill profile, shape (developers,).
+        vectors: Unit vectors of facets on the grid, shape (facets, dimensions).
+        repositories_count: Repositories a developer is known by, shape (developers,).
+        skills: How sure it is that a developer brings a skill, or a related one in part, from 0 to 1 on the grid, shape
+            (developers, skills), columns of a row ascending.
+        skill_columns: Skill id → column of `skills`.
+        words: How much a word is among those of a developer's work, from 0 to 1 on the grid, shape (developers, words),
+            columns of a row ascending.
+        word_columns: Word → column of `words`.
         hourly_rate_minor: Asked rate; NaN when not stated.
         currencies: Currency of the rate; empty when there is none.
         capacity_hours: Hours a week open for work; NaN when unknown.
@@ -68,18 +67,12 @@ class DeveloperFeatures:
     developer_ids: tuple[str, ...]
     facet_developer: Integers
     facet_names: tuple[str, ...]
-    facet_repository: Integers
     vectors: Vectors
-    has_vector: npt.NDArray[np.bool_]
-    repository_skills: csc_matrix
-    repository_words: csc_matrix
-    skill_ids: Mapping[str, int]
-    skill_rarity: Floats
-    words: Mapping[str, int]
-    word_rarity: Floats
-    confidences: csc_matrix
-    confidence_rarity: Floats
-    has_skills: npt.NDArray[np.bool_]
+    repositories_count: Integers
+    skills: csr_matrix
+    skill_columns: Mapping[str, int]
+    words: csr_matrix
+    word_columns: Mapping[str, int]
     hourly_rate_minor: Floats
     currencies: npt.NDArray[np.str_]
     capacity_hours: Floats
@@ -92,6 +85,27 @@ class DeveloperFeatures:
         """Length of a vector; 0 when there is none."""
         return int(self.vectors.shape[1])
 
+    @cached_property
+    def _currency_index(self) -> tuple[npt.NDArray[np.str_], Integers]:
+        names, codes = np.unique(self.currencies, return_inverse=True)
+        return names, codes.astype(np.int64)
+
+    @property
+    def currency_names(self) -> tuple[str, ...]:
+        """The currencies that occur, ascending."""
+        return tuple(str(name) for name in self._currency_index[0])
+
+    @property
+    def currency_codes(self) -> Integers:
+        """Place of each developer's currency among `currency_names`, shape (developers,)."""
+        return self._currency_index[1]
+
+    @cached_property
+    def facet_starts(self) -> Integers:
+        """Position of each developer's first facet, and the number of facets at the end, shape (developers + 1,)."""
+        counts = np.bincount(self.facet_developer, minlength=len(self.developer_ids))
+        return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
 
 @dataclass(frozen=True)
 class ProjectFeatures:
@@ -99,19 +113,19 @@ class ProjectFeatures:
 
     Attributes:
         project_id: Its id.
-        vector: Unit vector; None when the text has none.
-        requirements: Skill id → importance from 0 to 1.
-        title_words: Distinct words of the title.
-        max_hourly_rate_minor: Highest rate; None when open.
+        vector: Unit vector on the grid; None when the text has none.
+        skills: Skill id → share of what is asked, by importance and rarity, on the grid; the shares add up to 1.
+        words: Word of the title → its rarity on the grid, scaled down where they add up to more than `MAX_TITLE_RARITY`.
+        affordable_rate_minor: Highest rate, or what budget and expected hours leave for an hour; None when open.
         currency: Currency of the rate; None when there is none.
         hours_per_week: Hours a week of work; None when open.
     """
 
     project_id: str
     vector: Vectors | None
-    requirements: Mapping[str, float]
-    title_words: frozenset[str]
-    max_hourly_rate_minor: int | None = None
+    skills: Mapping[str, float]
+    words: Mapping[str, float]
+    affordable_rate_minor: float | None = None
     currency: str | None = None
     hours_per_week: int | None = None
 
@@ -122,8 +136,9 @@ def developer_features(
     repositories: pd.DataFrame,
     vectors: pd.DataFrame,
     skill_profiles: pd.DataFrame,
-    language_skills: Mapping[str, str],
+    statistics: CorpusStatistics,
     as_of: dt.date,
+    word_counts: WordCounts | None = None,
 ) -> DeveloperFeatures:
     """Join the tables of the developer side.
 
@@ -132,8 +147,9 @@ def developer_features(
         repositories: `platform.developer_repositories`.
         vectors: `platform.developer_vectors`.
         skill_profiles: `platform.skill_profiles`.
-        language_skills: Language as GitHub names it → skill id; languages that are not in it are left out.
+        statistics: The marketplace's statistics of the day.
         as_of: The day from which idle time is counted.
+        word_counts: Words of `repositories`, row by row, where they are known already.
 
     Returns:
         The features; rows of developers that are not in `developers` are left out.
@@ -144,50 +160,26 @@ def developer_features(
     developers = developers.drop_duplicates("developer_id").sort_values("developer_id", ignore_index=True)
     ids = tuple(developers["developer_id"])
     position = {developer_id: i for i, developer_id in enumerate(ids)}
-    repositories = _of_known(repositories, position).sort_values(["developer_id", "repository"])
-    vectors = _of_known(vectors, position)
-    skill_profiles = _of_known(skill_profiles, position)
-
-    names = sorted(set(repositories["repository"]))
-    repository_position = {name: i for i, name in enumerate(names)}
-    row_repository = np.array(
-        [repository_position[name] for name in repositories["repository"]], dtype=np.int64
+    is_known = repositories["developer_id"].isin(position).to_numpy(dtype=np.bool_)
+    if word_counts is not None:
+        word_counts = word_counts.rows(np.flatnonzero(is_known))
+    repositories = repositories[is_known]
+    row_developer = _positions(repositories, position)
+    words = _words(
+        repositories, row_developer, len(ids), word_counts or count_words(repositories), statistics
     )
-    row_developer = np.array([position[d] for d in repositories["developer_id"]], dtype=np.int64)
-    skill_ids = {
-        skill: i for i, skill in enumerate(sorted({*language_skills.values(), *skill_profiles["skill_id"]}))
-    }
-    skills, skill_rarity = repository_skills(
-        repositories, row_repository, len(names), language_skills, skill_ids
-    )
-    words, word_columns, word_rarity = repository_words(
-        repositories, row_repository, row_developer, len(names)
-    )
-    facets = _facets(repositories, vectors, position, repository_position)
-    confidences = sparse_matrix(
-        skill_profiles["confidence"].to_numpy(dtype=np.float64),
-        [position[d] for d in skill_profiles["developer_id"]],
-        [skill_ids[s] for s in skill_profiles["skill_id"]],
-        (len(ids), len(skill_ids)),
-    )
-    has_skills = np.zeros(len(ids), dtype=np.bool_)
-    has_skills[[position[d] for d in skill_profiles["developer_id"]]] = True
+    skills = _skills(skill_profiles[skill_profiles["developer_id"].isin(position)], position, statistics)
+    facets = _facets(vectors[vectors["developer_id"].isin(position)], position, statistics)
     return DeveloperFeatures(
         developer_ids=ids,
         facet_developer=facets.developer,
         facet_names=facets.names,
-        facet_repository=facets.repository,
-        vectors=_with_repository_mean(facets),
-        has_vector=facets.has_vector,
-        repository_skills=skills.tocsc(),
-        repository_words=words.tocsc(),
-        skill_ids=skill_ids,
-        skill_rarity=skill_rarity,
-        words=word_columns,
-        word_rarity=word_rarity,
-        confidences=confidences.tocsc(),
-        confidence_rarity=rarity(np.asarray((confidences > 0).sum(axis=0)).ravel(), len(ids)),
-        has_skills=has_skills,
+        vectors=facets.vectors,
+        repositories_count=np.bincount(row_developer, minlength=len(ids)).astype(np.int64),
+        skills=skills.matrix,
+        skill_columns=skills.columns,
+        words=words.matrix,
+        word_columns=words.columns,
         hourly_rate_minor=_numbers(developers, "hourly_rate_minor"),
         currencies=texts_of(developers["currency"] if "currency" in developers else [None] * len(ids)),
         capacity_hours=_numbers(developers, "capacity_hours_per_week"),
@@ -198,7 +190,11 @@ def developer_features(
 
 
 def project_features(
-    *, projects: pd.DataFrame, requirements: pd.DataFrame, vectors: pd.DataFrame
+    *,
+    projects: pd.DataFrame,
+    requirements: pd.DataFrame,
+    vectors: pd.DataFrame,
+    statistics: CorpusStatistics,
 ) -> tuple[ProjectFeatures, ...]:
     """Join the tables of the project side, ordered by project id.
 
@@ -206,6 +202,7 @@ def project_features(
         projects: `marketplace.projects`; columns beyond `project_id` and `title` may be absent and are then unknown.
         requirements: `platform.project_requirements`.
         vectors: `platform.project_vectors`.
+        statistics: The marketplace's statistics of the day.
 
     Raises:
         MatchingInputError: A vector can't be used.
@@ -214,15 +211,15 @@ def project_features(
         project_id: dict(zip(rows["skill_id"], rows["weight"].astype(float)))
         for project_id, rows in requirements.groupby("project_id")
     }
-    matrix = _checked_vectors(vectors["vector"], vectors["project_id"])
+    matrix = _on_vector_grid(checked_vectors(vectors["vector"], vectors["project_id"]))
     vector_of = dict(zip(vectors["project_id"], matrix))
     return tuple(
         ProjectFeatures(
             project_id=row["project_id"],
             vector=vector_of.get(row["project_id"]),
-            requirements=asked.get(row["project_id"], {}),
-            title_words=frozenset(split_words(row["title"])),
-            max_hourly_rate_minor=_whole(row.get("max_hourly_rate_minor")),
+            skills=_asked_shares(asked.get(row["project_id"], {}), statistics),
+            words=_title_words(row["title"], statistics),
+            affordable_rate_minor=_affordable_rate_minor(row),
             currency=_text(row.get("currency")),
             hours_per_week=_whole(row.get("hours_per_week")),
         )
@@ -230,75 +227,156 @@ def project_features(
     )
 
 
-def _of_known(frame: pd.DataFrame, position: Mapping[str, int]) -> pd.DataFrame:
-    return frame[frame["developer_id"].isin(list(position))]
+@dataclass(frozen=True)
+class _Table:
+    matrix: csr_matrix
+    columns: Mapping[str, int]
+
+
+def _positions(frame: pd.DataFrame, position: Mapping[str, int]) -> Integers:
+    return np.array([position[developer] for developer in frame["developer_id"]], dtype=np.int64)
+
+
+def _words(
+    repositories: pd.DataFrame,
+    row_developer: Integers,
+    developers_count: int,
+    counts: WordCounts,
+    statistics: CorpusStatistics,
+) -> _Table:
+    """The best of a developer's repositories for each word: √n, at most 1, for n texts of their own or their colleagues'.
+
+    Word by word, so that a word counts once for a developer however many repositories it is found in.
+    """
+    own = counts.counts.tocoo()
+    names = [*statistics.words, *sorted(set(counts.words) - statistics.word_columns.keys())]
+    columns = {word: column for column, word in enumerate(names)}
+    column_of = np.array([columns[word] for word in counts.words], dtype=np.int64)
+    shared_row = np.array(
+        [statistics.repository_rows.get(name, -1) for name in repositories["repository"]], dtype=np.int64
+    )
+    shared = statistics.repository_words[shared_row[shared_row >= 0]].tocoo()
+    rows = np.concatenate([row_developer[own.row], row_developer[shared_row >= 0][shared.row]])
+    found = np.concatenate([column_of[own.col], shared.col.astype(np.int64)])
+    use = np.minimum(1.0, np.sqrt(np.concatenate([own.data, shared.data])))
+    return _Table(_largest(rows, found, use, (developers_count, len(names))), columns)
+
+
+def _largest(rows: Integers, columns: Integers, values: Floats, shape: tuple[int, int]) -> csr_matrix:
+    """The largest value at each place, on the grid; values lie between 0 and 1."""
+    from scipy.sparse import csr_matrix
+
+    # Place and value in one whole number, as sorting numbers is many times quicker than sorting by keys.
+    value_bits = SHARE_BITS + 1
+    numbers = np.rint(values * 2.0**SHARE_BITS).astype(np.int64)
+    packed = np.sort(((rows * shape[1] + columns) << value_bits) | numbers)
+    places = packed >> value_bits
+    packed = packed[np.append(places[1:] != places[:-1], True)[: len(places)]]
+    places = packed >> value_bits
+    largest = (packed & ((1 << value_bits) - 1)) / 2.0**SHARE_BITS
+    return csr_matrix((largest, (places // max(1, shape[1]), places % max(1, shape[1]))), shape=shape)
+
+
+def _skills(profiles: pd.DataFrame, position: Mapping[str, int], statistics: CorpusStatistics) -> _Table:
+    """Confidences, and for skills next to those a part of them, where it is more than the skill's own."""
+    from scipy.sparse import csr_matrix
+
+    names = sorted(
+        {
+            *statistics.skill_rarity,
+            *profiles["skill_id"],
+            *(other for others in statistics.related_skills.values() for other, _ in others),
+        }
+    )
+    columns = {skill: column for column, skill in enumerate(names)}
+    shape = (len(position), len(names))
+    own = sparse_matrix(
+        on_grid(np.clip(profiles["confidence"].to_numpy(dtype=np.float64), 0.0, 1.0), SHARE_BITS),
+        _positions(profiles, position),
+        [columns[skill] for skill in profiles["skill_id"]],
+        shape,
+    )
+    matrix = csr_matrix(own)
+    # One neighbour of each skill at a time: the maximum over them needs no room for their sum.
+    for place in range(max(map(len, statistics.related_skills.values()), default=0)):
+        steps = [
+            (columns[other], columns[skill], weight)
+            for skill, others in statistics.related_skills.items()
+            if skill in columns
+            for other, weight in others[place : place + 1]
+        ]
+        step = sparse_matrix(
+            [RELATED_SHARE * weight for _, _, weight in steps],
+            [other for other, _, _ in steps],
+            [skill for _, skill, _ in steps],
+            (len(names), len(names)),
+        )
+        part = own @ step
+        part.data = on_grid(part.data, SHARE_BITS)
+        matrix = matrix.maximum(part)
+    matrix = csr_matrix(matrix)
+    matrix.eliminate_zeros()
+    matrix.sort_indices()
+    return _Table(matrix, columns)
 
 
 @dataclass(frozen=True)
 class _Facets:
     developer: Integers
     names: tuple[str, ...]
-    repository: Integers
-    own: Vectors
-    has_vector: npt.NDArray[np.bool_]
+    vectors: Vectors
 
 
-def _facets(
-    repositories: pd.DataFrame,
-    vectors: pd.DataFrame,
-    position: Mapping[str, int],
-    repository_position: Mapping[str, int],
-) -> _Facets:
-    """A developer's repositories and vectors, joined by name: either may be missing."""
-    matrix = _checked_vectors(vectors["vector"], vectors["developer_id"])
-    row_of = {key: i for i, key in enumerate(zip(vectors["developer_id"], vectors["facet"]))}
-    keys = sorted({*zip(repositories["developer_id"], repositories["repository"]), *row_of})
-    own = np.zeros((len(keys), matrix.shape[1]), dtype=np.float32)
-    has_vector = np.zeros(len(keys), dtype=np.bool_)
-    for i, key in enumerate(keys):
-        if key in row_of:
-            own[i], has_vector[i] = matrix[row_of[key]], True
-    return _Facets(
-        developer=np.array([position[developer] for developer, _ in keys], dtype=np.int64),
-        names=tuple(name for _, name in keys),
-        repository=np.array(
-            [repository_position.get(name, NO_REPOSITORY) for _, name in keys], dtype=np.int64
-        ),
-        own=own,
-        has_vector=has_vector,
-    )
-
-
-def _with_repository_mean(facets: _Facets) -> Vectors:
-    """Own work and the mean over the repository's contributors, in equal parts, at unit length.
+def _facets(vectors: pd.DataFrame, position: Mapping[str, int], statistics: CorpusStatistics) -> _Facets:
+    """Own work and the mean over the repository's contributors, in equal parts.
 
     A few commit subjects say little of what a repository is for; its contributors together do.
     """
-    counted = facets.has_vector & (facets.repository != NO_REPOSITORY)
-    means = np.zeros((int(facets.repository.max(initial=-1)) + 1, facets.own.shape[1]))
-    np.add.at(means, facets.repository[counted], facets.own[counted].astype(np.float64))
-    norms = np.linalg.norm(means, axis=1, keepdims=True)
-    means = np.divide(means, norms, out=np.zeros_like(means), where=norms > 0)
-    mixed = facets.own.astype(np.float64)
-    mixed[counted] += means[facets.repository[counted]]
-    norms = np.linalg.norm(mixed, axis=1, keepdims=True)
-    unit: Vectors = np.divide(mixed, norms, out=np.zeros_like(mixed), where=norms > 0).astype(np.float32)
-    return unit
+    vectors = vectors.sort_values(["developer_id", "facet"])
+    own = _on_vector_grid(checked_vectors(vectors["vector"], vectors["developer_id"]))
+    mixed = own.astype(np.float64)
+    means = statistics.repository_vectors
+    shared = np.array([statistics.repository_rows.get(name, -1) for name in vectors["facet"]], dtype=np.int64)
+    # After a change of the model, means of the old one stay out until the statistics are computed again.
+    if means.shape[1] == own.shape[1]:
+        mixed[shared >= 0] += means[shared[shared >= 0]]
+    return _Facets(_positions(vectors, position), tuple(vectors["facet"]), unit_rows(mixed))
 
 
-def _checked_vectors(vectors: Iterable[Any], owners: Iterable[Hashable]) -> Vectors:
-    rows = [np.asarray(vector, dtype=np.float32) for vector in vectors]
-    if not rows:
-        return np.zeros((0, 0), dtype=np.float32)
-    for owner, row in zip(owners, rows):
-        if row.ndim != 1 or row.shape != rows[0].shape:
-            raise MatchingInputError(
-                f"The vector of {owner} has shape {row.shape}, others {rows[0].shape}: were they made by two models? "
-                "Materialize the vectors again"
-            )
-        if not np.isfinite(row).all() or abs(float(np.linalg.norm(row)) - 1.0) > 1e-2:
-            raise MatchingInputError(f"The vector of {owner} is not a finite vector of length 1")
-    return np.stack(rows)
+def _on_vector_grid(vectors: Vectors) -> Vectors:
+    """Vectors, whose length the check lets be off by 1 %, at length 1 on the grid."""
+    return unit_rows(on_grid(vectors, VECTOR_BITS))
+
+
+def _asked_shares(asked: Mapping[str, float], statistics: CorpusStatistics) -> dict[str, float]:
+    importance = {
+        skill: weight * statistics.skill_rarity.get(skill, 1.0) for skill, weight in sorted(asked.items())
+    }
+    total = sum(importance.values())
+    if total <= 0:
+        return {}
+    return {skill: float(on_grid(value / total, SHARE_BITS)) for skill, value in importance.items()}
+
+
+def _title_words(title: str, statistics: CorpusStatistics) -> dict[str, float]:
+    words = sorted(set(split_words(title)))
+    columns = statistics.word_columns
+    rarities = {
+        word: float(statistics.word_rarity[columns[word]]) if word in columns else 1.0 for word in words
+    }
+    known = sum(value for word, value in rarities.items() if word in columns)
+    scale = max(1.0, known / MAX_TITLE_RARITY)
+    return {word: float(on_grid(value / scale, SHARE_BITS)) for word, value in rarities.items()}
+
+
+def _affordable_rate_minor(row: Mapping[Any, Any]) -> float | None:
+    """The lower of the highest rate and of the budget over the expected hours, where they are known."""
+    rates = [_number(row.get("max_hourly_rate_minor"))]
+    budget, hours = _number(row.get("budget_minor")), _number(row.get("expected_hours"))
+    if budget is not None and hours is not None and hours > 0:
+        rates.append(budget / hours)
+    known = [rate for rate in rates if rate is not None and rate > 0]
+    return min(known, default=None)
 
 
 def _idle_days(
@@ -320,6 +398,10 @@ def _numbers(frame: pd.DataFrame, column: str) -> Floats:
 def texts_of(column: Iterable[Any]) -> npt.NDArray[np.str_]:
     """Texts of a nullable column; empty where there is none, of whatever type a column without any text has become."""
     return np.array([value if isinstance(value, str) else "" for value in column], dtype=np.str_)
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or pd.isna(value) else float(value)
 
 
 def _whole(value: Any) -> int | None:

@@ -1,6 +1,6 @@
-"""Exact filters: which developers may be matched with a project, and for any pair why not.
+"""Exact filters: which pairs of a project and a developer may be matched, and for any pair why not.
 
-Each filter is a set or a mask over developers. How good a permitted pair is, is `scoring`.
+Each filter looks at any number of pairs at once. How good a permitted pair is, is `scoring`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,8 +16,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from platform_assets.matching.features import texts_of
+from platform_assets.matching.repositories import Floats, Integers
 
 Mask = npt.NDArray[np.bool_]
+Days = npt.NDArray[np.datetime64]
 
 START_SLACK_DAYS = 14
 """How much later than wanted a developer may become free: notice periods are counted in weeks."""
@@ -32,85 +33,167 @@ _PARTED_STATUSES = frozenset({"cancelled"})
 
 @dataclass(frozen=True)
 class Filters:
-    """The data that filters read; frames of the marketplace contract, developers ordered by id.
+    """The data that filters read; frames of the marketplace contract, in any order.
+
+    Projects and developers are counted by their place in ascending order of ids, as in features.
 
     Attributes:
         developers: `developer_id`, `is_active`, `available_from`, `hourly_rate_minor`, `currency`, `time_zone`.
+        projects: `project_id`, `client_id`, `status`, `starts_on`, `max_hourly_rate_minor`, `currency`, `time_zone`,
+            `min_overlap_hours`.
         contracts: `project_id`, `developer_id`, `status`.
         blocks: `client_id`, `developer_id`.
         as_of: The day for which time zones and availability hold.
     """
 
     developers: pd.DataFrame
+    projects: pd.DataFrame
     contracts: pd.DataFrame
     blocks: pd.DataFrame
     as_of: dt.date
 
-    @cached_property
-    def developer_ids(self) -> tuple[str, ...]:
-        """Ids in the order of the masks."""
-        return tuple(self.developers["developer_id"])
+    def __post_init__(self) -> None:
+        for name, key in (("developers", "developer_id"), ("projects", "project_id")):
+            frame = getattr(self, name).drop_duplicates(key).sort_values(key, ignore_index=True)
+            object.__setattr__(self, name, frame)
 
     @cached_property
-    def _is_active(self) -> Mask:
+    def developer_positions(self) -> Mapping[str, int]:
+        """Developer → place."""
+        return {developer: place for place, developer in enumerate(self.developers["developer_id"])}
+
+    @cached_property
+    def project_positions(self) -> Mapping[str, int]:
+        """Project → place."""
+        return {project: place for place, project in enumerate(self.projects["project_id"])}
+
+    @cached_property
+    def is_active(self) -> Mask:
+        """Whether developers' accounts are open."""
         return self.developers["is_active"].to_numpy(dtype=np.bool_)
 
     @cached_property
-    def _available_from(self) -> npt.NDArray[np.datetime64]:
+    def available_from(self) -> Days:
+        """First days on which developers are free; NaT when they are not available."""
         return pd.to_datetime(self.developers["available_from"]).to_numpy(dtype="datetime64[D]")
 
     @cached_property
-    def _rates(self) -> npt.NDArray[np.float64]:
-        rates = pd.to_numeric(self.developers["hourly_rate_minor"])
-        return rates.to_numpy(dtype=np.float64, na_value=np.nan)
+    def latest_starts(self) -> Days:
+        """Last days on which projects can begin: the slack after the wanted start, or after today where that has passed."""
+        wanted = pd.to_datetime(self.projects["starts_on"]).to_numpy(dtype="datetime64[D]")
+        # NumPy's calendar goes on where Python's ends, at a start of 9999-12-30. NaT gives way to today.
+        latest: Days = np.fmax(wanted, np.datetime64(self.as_of, "D")) + np.timedelta64(START_SLACK_DAYS, "D")
+        return latest
 
     @cached_property
-    def _currencies(self) -> npt.NDArray[np.str_]:
-        return texts_of(self.developers["currency"])
+    def is_open(self) -> Mask:
+        """Whether projects look for developers."""
+        return (self.projects["status"] == "open").to_numpy(dtype=np.bool_)
 
     @cached_property
-    def _utc_offsets(self) -> npt.NDArray[np.float64]:
-        zones = self.developers["time_zone"]
-        offsets = {zone: utc_offset_hours(zone, self.as_of) for zone in zones.dropna().unique()}
-        return np.array([offsets.get(zone, np.nan) for zone in zones], dtype=np.float64)
+    def rates_minor(self) -> Floats:
+        """Developers' rates; NaN when not stated."""
+        return _numbers(self.developers["hourly_rate_minor"])
 
     @cached_property
-    def _contracted(self) -> Mapping[str, frozenset[str]]:
+    def highest_rates_minor(self) -> Floats:
+        """Projects' highest rates; NaN when open."""
+        return _numbers(self.projects["max_hourly_rate_minor"])
+
+    @cached_property
+    def currencies(self) -> tuple[Integers, Integers]:
+        """Numbers of the currencies of developers and of projects; equal for equal ones, and for none."""
+        both = np.concatenate([texts_of(self.developers["currency"]), texts_of(self.projects["currency"])])
+        codes = np.unique(both, return_inverse=True)[1].astype(np.int64)
+        return codes[: len(self.developers)], codes[len(self.developers) :]
+
+    @cached_property
+    def zone_numbers(self) -> Integers:
+        """Number of each developer's time zone, a column of `zone_fits`."""
+        return pd.factorize(self.developers["time_zone"], use_na_sentinel=False)[0].astype(np.int64)
+
+    @cached_property
+    def zone_fits(self) -> Mask:
+        """Whether enough working hours overlap, shape (projects, developers' time zones)."""
+        zones = pd.Series(pd.factorize(self.developers["time_zone"], use_na_sentinel=False)[1], dtype=object)
+        shared = overlap_hours(
+            _offsets(zones, self.as_of)[None, :], _offsets(self.projects["time_zone"], self.as_of)[:, None]
+        )
+        # What is not known compares as false: nothing speaks against the pair.
+        return ~(shared < _numbers(self.projects["min_overlap_hours"])[:, None])
+
+    @cached_property
+    def contracted(self) -> Integers:
+        """Pairs bound by a contract, as sorted numbers of `pair_numbers`."""
         binding = self.contracts[~self.contracts["status"].isin(_PARTED_STATUSES)]
-        return _sets(binding, "project_id")
+        return self._sorted_pairs(binding.assign(place=binding["project_id"].map(self.project_positions)))
 
     @cached_property
-    def _blocked(self) -> Mapping[str, frozenset[str]]:
-        return _sets(self.blocks, "client_id")
+    def clients(self) -> tuple[Integers, Mapping[str, int]]:
+        """Number of each project's client, and client → number."""
+        codes, names = pd.factorize(self.projects["client_id"])
+        return codes.astype(np.int64), {str(name): code for code, name in enumerate(names)}
+
+    @cached_property
+    def blocked(self) -> Integers:
+        """Clients and developers who must not meet, as sorted numbers of `pair_numbers`."""
+        return self._sorted_pairs(self.blocks.assign(place=self.blocks["client_id"].map(self.clients[1])))
+
+    def pair_numbers(self, places: Integers, positions: Integers) -> Integers:
+        """One number for a pair of a place and a developer's position."""
+        numbers: Integers = places * max(1, len(self.developers)) + positions
+        return numbers
+
+    def _sorted_pairs(self, frame: pd.DataFrame) -> Integers:
+        position = frame["developer_id"].map(self.developer_positions)
+        is_here = (frame["place"].notna() & position.notna()).to_numpy(dtype=np.bool_)
+        places = frame["place"].to_numpy()[is_here].astype(np.int64)
+        return np.unique(self.pair_numbers(places, position.to_numpy()[is_here].astype(np.int64)))
 
 
-def allowed(filters: Filters, project: Mapping[str, Any]) -> Mask:
-    """Which developers pass every filter for a project.
+def allowed_pairs(filters: Filters, projects: Integers, developers: Integers) -> Mask:
+    """Which pairs pass every filter.
 
     Args:
-        filters: The developers and what binds them.
-        project: A row of `marketplace.projects`.
+        filters: The two sides and what binds them.
+        projects: Position of each pair's project.
+        developers: Position of each pair's developer.
 
     Returns:
-        True for those who may be matched, in the order of `filters.developer_ids`.
+        True for pairs that may be matched.
     """
-    mask = np.ones(len(filters.developer_ids), dtype=np.bool_)
+    mask = np.ones(len(projects), dtype=np.bool_)
     for passes in FILTERS.values():
-        mask &= passes(filters, project)
+        mask &= passes(filters, projects, developers)
     return mask
 
 
-def why_not(filters: Filters, project: Mapping[str, Any], developer_id: str) -> list[str]:
+def why_not(filters: Filters, project_id: str, developer_id: str) -> list[str]:
     """Names of the filters that keep a pair from being matched, in the order of `FILTERS`; empty when none does.
 
     Raises:
-        KeyError: The developer is not known.
+        KeyError: The project or the developer is not known.
     """
-    try:
-        position = filters.developer_ids.index(developer_id)
-    except ValueError:
-        raise KeyError(f"There is no developer {developer_id}") from None
-    return [name for name, passes in FILTERS.items() if not passes(filters, project)[position]]
+    if project_id not in filters.project_positions:
+        raise KeyError(f"There is no project {project_id}")
+    if developer_id not in filters.developer_positions:
+        raise KeyError(f"There is no developer {developer_id}")
+    project = np.array([filters.project_positions[project_id]])
+    developer = np.array([filters.developer_positions[developer_id]])
+    return [name for name, passes in FILTERS.items() if not passes(filters, project, developer)[0]]
+
+
+def refused_counts(filters: Filters, project_id: str) -> dict[str, int]:
+    """Developers whom each filter refuses for a project: what to look at when nobody is left.
+
+    Raises:
+        KeyError: The project is not known.
+    """
+    if project_id not in filters.project_positions:
+        raise KeyError(f"There is no project {project_id}")
+    everybody = np.arange(len(filters.developers))
+    project = np.full(len(everybody), filters.project_positions[project_id])
+    return {name: int((~passes(filters, project, everybody)).sum()) for name, passes in FILTERS.items()}
 
 
 def utc_offset_hours(zone: str, on: dt.date) -> float:
@@ -123,71 +206,69 @@ def utc_offset_hours(zone: str, on: dt.date) -> float:
     return float("nan") if offset is None else offset.total_seconds() / 3600
 
 
-def overlap_hours(
-    developer_offsets: npt.NDArray[np.float64], project_offset: float
-) -> npt.NDArray[np.float64]:
+def overlap_hours(developer_offsets: Floats, project_offsets: Floats | float) -> Floats:
     """Working hours a day that two sides share, from 0 to 8; midnight is no border. NaN where a zone is unknown."""
-    apart = np.abs(developer_offsets - project_offset) % 24.0
-    return np.maximum(0.0, WORKING_HOURS - np.minimum(apart, 24.0 - apart))
+    apart = np.abs(developer_offsets - project_offsets) % 24.0
+    shared: Floats = np.maximum(0.0, WORKING_HOURS - np.minimum(apart, 24.0 - apart))
+    return shared
 
 
-def _project_is_open(filters: Filters, project: Mapping[str, Any]) -> Mask:
-    return np.full(len(filters.developer_ids), project["status"] == "open")
+def _numbers(column: pd.Series) -> Floats:
+    return pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _active(filters: Filters, project: Mapping[str, Any]) -> Mask:
-    return filters._is_active
+def _offsets(zones: pd.Series, on: dt.date) -> Floats:
+    offsets = {zone: utc_offset_hours(zone, on) for zone in zones.dropna().unique()}
+    return np.array([offsets.get(zone, np.nan) for zone in zones], dtype=np.float64)
 
 
-def _available(filters: Filters, project: Mapping[str, Any]) -> Mask:
-    """Free within the slack after the wanted start, or after today where the start is open or past."""
-    start = filters.as_of if pd.isna(project["starts_on"]) else pd.Timestamp(project["starts_on"]).date()
-    # NumPy's calendar goes on where Python's ends, at a start of 9999-12-30.
-    latest = np.datetime64(max(start, filters.as_of), "D") + np.timedelta64(START_SLACK_DAYS, "D")
+def _project_is_open(filters: Filters, projects: Integers, developers: Integers) -> Mask:
+    return filters.is_open[projects]
+
+
+def _active(filters: Filters, projects: Integers, developers: Integers) -> Mask:
+    return filters.is_active[developers]
+
+
+def _available(filters: Filters, projects: Integers, developers: Integers) -> Mask:
     # NaT, which stands for "not available", compares as false.
-    return filters._available_from <= latest
+    return filters.available_from[developers] <= filters.latest_starts[projects]
 
 
-def _rate_and_currency(filters: Filters, project: Mapping[str, Any]) -> Mask:
+def _rate_and_currency(filters: Filters, projects: Integers, developers: Integers) -> Mask:
     """At most the highest rate, in its currency.
 
     A rate that is not stated is open to talk and passes. A stated rate in another currency can't be shown to keep the
     client's limit without a dated exchange rate, so it does not pass.
     """
-    if pd.isna(project["max_hourly_rate_minor"]):
-        return np.ones(len(filters.developer_ids), dtype=np.bool_)
-    within = (filters._rates <= float(project["max_hourly_rate_minor"])) & (
-        filters._currencies == ("" if pd.isna(project["currency"]) else project["currency"])
-    )
-    mask: Mask = np.isnan(filters._rates) | within
+    rates, highest = filters.rates_minor[developers], filters.highest_rates_minor[projects]
+    developer_currencies, project_currencies = filters.currencies
+    is_same = developer_currencies[developers] == project_currencies[projects]
+    mask: Mask = np.isnan(rates) | np.isnan(highest) | ((rates <= highest) & is_same)
     return mask
 
 
-def _time_zone(filters: Filters, project: Mapping[str, Any]) -> Mask:
+def _time_zone(filters: Filters, projects: Integers, developers: Integers) -> Mask:
     """Enough shared working hours; where a time zone is unknown the pair passes, as nothing speaks against it."""
-    if pd.isna(project["min_overlap_hours"]) or pd.isna(project["time_zone"]):
-        return np.ones(len(filters.developer_ids), dtype=np.bool_)
-    shared = overlap_hours(filters._utc_offsets, utc_offset_hours(project["time_zone"], filters.as_of))
-    return np.isnan(shared) | (shared >= float(project["min_overlap_hours"]))
+    return filters.zone_fits[projects, filters.zone_numbers[developers]]
 
 
-def _not_contracted(filters: Filters, project: Mapping[str, Any]) -> Mask:
-    return _outside(filters, filters._contracted.get(project["project_id"], frozenset()))
+def _not_contracted(filters: Filters, projects: Integers, developers: Integers) -> Mask:
+    return ~_is_in(filters.contracted, filters.pair_numbers(projects, developers))
 
 
-def _not_blocked(filters: Filters, project: Mapping[str, Any]) -> Mask:
-    return _outside(filters, filters._blocked.get(project["client_id"], frozenset()))
+def _not_blocked(filters: Filters, projects: Integers, developers: Integers) -> Mask:
+    return ~_is_in(filters.blocked, filters.pair_numbers(filters.clients[0][projects], developers))
 
 
-def _outside(filters: Filters, excluded: frozenset[str]) -> Mask:
-    return np.array([developer_id not in excluded for developer_id in filters.developer_ids], dtype=np.bool_)
+def _is_in(known: Integers, numbers: Integers) -> Mask:
+    if not len(known):
+        return np.zeros(len(numbers), dtype=np.bool_)
+    mask: Mask = known[np.minimum(np.searchsorted(known, numbers), len(known) - 1)] == numbers
+    return mask
 
 
-def _sets(frame: pd.DataFrame, key: str) -> dict[str, frozenset[str]]:
-    return {str(owner): frozenset(rows["developer_id"]) for owner, rows in frame.groupby(key)}
-
-
-FILTERS: Mapping[str, Callable[[Filters, Mapping[str, Any]], Mask]] = {
+FILTERS: Mapping[str, Callable[[Filters, Integers, Integers], Mask]] = {
     "project_not_open": _project_is_open,
     "not_active": _active,
     "not_available": _available,
@@ -196,4 +277,4 @@ FILTERS: Mapping[str, Callable[[Filters, Mapping[str, Any]], Mask]] = {
     "already_contracted": _not_contracted,
     "blocked": _not_blocked,
 }
-"""Reason for refusing a pair → the mask of developers whom it lets through."""
+"""Reason for refusing a pair → whether pairs pass."""

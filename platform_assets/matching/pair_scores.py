@@ -1,31 +1,29 @@
 """Scores of chosen pairs, outside of any list: for what tuning learns from, and for a text that is no project yet.
 
-Reads the rows and hands them to `features` and `scoring`, which know what a number is worth.
+Reads the rows through `inputs` and hands them to `scoring`, which knows what a number is worth.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import sqlalchemy as sa
 
-from platform_assets.clients.contract import read_contract
-from platform_assets.clients.database import Database, is_among
-from platform_assets.matching.features import (
-    DeveloperFeatures,
-    ProjectFeatures,
-    developer_features,
-    project_features,
+from platform_assets.clients.database import Database
+from platform_assets.matching.features import DeveloperFeatures, ProjectFeatures, project_features
+from platform_assets.matching.inputs import (
+    read_market,
+    read_model,
+    read_projects,
+    read_side,
+    read_statistics,
 )
-from platform_assets.matching.scoring import Scores, Weights, score_developers
-from platform_assets.spelling import normalize_alias
-from platform_assets.tables import marketplace
-from platform_assets.tables import platform as tables
+from platform_assets.matching.scoring import Scores, score_pairs
+from platform_assets.matching.weights import Weights
 
 
 @dataclass(frozen=True)
@@ -75,17 +73,17 @@ def score_known_pairs(
         as_of: Day for which the scores hold.
         weights: What terms are worth.
     """
-    rows = read_contract(database, marketplace.projects).rows
-    requirements, vectors = (
-        _read(database, table, only=pairs) for table in (tables.project_requirements, tables.project_vectors)
-    )
-    known = {*requirements["project_id"], *vectors["project_id"]}
-    projects = project_features(
-        projects=rows[rows["project_id"].isin(list(known))], requirements=requirements, vectors=vectors
-    )
-    if not projects:
-        return []
-    developers = _read_developers(database, as_of)
+    market = read_market(database, as_of)
+    # Without a vote of its own: the day's statistics are those of the lists, if there are any yet.
+    statistics = read_statistics(database, market, model=read_model(database), keep=False)
+    rows = market.all_projects
+    projects = [
+        project
+        for project in read_projects(database, rows[rows["project_id"].isin(list(pairs))], statistics)
+        if project.vector is not None or project.skills
+    ]
+    wanted = {developer_id for project in projects for developer_id in pairs[project.project_id]}
+    developers = read_side(database, market, statistics, only=wanted).features
     scored = [_score(project, developers, pairs[project.project_id], weights) for project in projects]
     return [each for each in scored if each.developer_ids]
 
@@ -94,6 +92,8 @@ def score_draft(
     database: Database, draft: Draft, developer_ids: Collection[str], *, as_of: dt.date, weights: Weights
 ) -> ProjectScores:
     """Scores of a text with chosen developers."""
+    market = read_market(database, as_of)
+    statistics = read_statistics(database, market, model=read_model(database), keep=False)
     draft_id = "draft"
     [project] = project_features(
         projects=pd.DataFrame(
@@ -111,8 +111,10 @@ def score_draft(
             columns=["project_id", "skill_id", "weight"],
         ),
         vectors=pd.DataFrame({"project_id": [draft_id], "vector": [draft.vector]}),
+        statistics=statistics,
     )
-    return _score(project, _read_developers(database, as_of), developer_ids, weights)
+    developers = read_side(database, market, statistics, only=developer_ids).features
+    return _score(project, developers, developer_ids, weights)
 
 
 def _score(
@@ -120,35 +122,7 @@ def _score(
 ) -> ProjectScores:
     position = {developer_id: i for i, developer_id in enumerate(developers.developer_ids)}
     known = tuple(sorted({one for one in developer_ids if one in position}))
-    positions = np.array([position[one] for one in known], dtype=np.int64)
+    pairs = np.array([(0, position[one]) for one in known], dtype=np.int64).reshape(-1, 2)
     return ProjectScores(
-        project.project_id, known, score_developers(project, developers, positions, weights=weights)
+        project.project_id, known, score_pairs([project], developers, pairs, weights=weights)
     )
-
-
-def _read_developers(database: Database, as_of: dt.date) -> DeveloperFeatures:
-    repositories = _read(database, tables.developer_repositories)
-    aliases = _read(database, tables.skill_aliases)
-    skill_of = dict(zip(aliases["alias"], aliases["skill_id"]))
-    languages = sorted({language for used in repositories["languages"] for language in used})
-    return developer_features(
-        developers=read_contract(database, marketplace.developers).rows,
-        repositories=repositories,
-        vectors=_read(database, tables.developer_vectors),
-        skill_profiles=_read(database, tables.skill_profiles),
-        language_skills={
-            language: skill_of[alias]
-            for language in languages
-            if (alias := normalize_alias(language)) in skill_of
-        },
-        as_of=as_of,
-    )
-
-
-def _read(database: Database, table: sa.Table, only: Collection[str] | None = None) -> pd.DataFrame:
-    """Rows of a derived table by key, without its bookkeeping: all of them, or those of some projects."""
-    columns: Sequence[sa.Column[object]] = [
-        column for column in table.columns if not column.info.get("bookkeeping")
-    ]
-    query = sa.select(*columns).order_by(*table.primary_key.columns)
-    return database.read(query if only is None else query.where(is_among(table.c.project_id, list(only))))

@@ -1,13 +1,14 @@
-"""What repositories are like: their skills and words, shared by everybody who works on them.
+"""The words of repositories, how rare a thing is, and numbers on a grid on which sums are exact.
 
-Also how rare a thing is. Who works where, with what vectors, is `features`; what a likeness is worth is `scoring`.
+What the whole marketplace tells about repositories is `statistics`; what a developer's are worth is `scoring`.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,11 +21,8 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-NEIGHBOUR_WEIGHT = 1.0
-"""How much the words of related repositories count beside a repository's own: as much, before relatedness (≤ 1)."""
-
-PRESENT_SHARE = 0.02
-"""A repository has a skill from this share of its code on."""
+VECTOR_BITS = 24
+SHARE_BITS = 20
 
 _WORD = re.compile(r"[^\W\d_][^\W_]+")
 
@@ -46,86 +44,59 @@ def rarity(holders_count: npt.ArrayLike, total_count: int) -> Floats:
     return rare
 
 
-def repository_skills(
-    repositories: pd.DataFrame,
-    row_repository: Integers,
-    repositories_count: int,
-    language_skills: Mapping[str, str],
-    skill_ids: Mapping[str, int],
-) -> tuple[csr_matrix, Floats]:
-    """Square roots of skill shares × rarity, unit rows; a share is the mean over a repository's contributors.
+def on_grid(values: npt.ArrayLike, bits: int) -> Floats:
+    """Values rounded to multiples of 2^-bits.
 
-    The root keeps a second language from vanishing beside the first.
+    A product of two values on grids of 2^-a and 2^-b is a multiple of 2^-(a+b). As long as every partial sum of such
+    products stays below 2^(53-a-b), float64 holds each of them exactly: the sum is the same in whatever order, blocks or
+    library it is computed. Vectors have 24 bits and partial sums of at most 4, all else has 20 and far less than 2^13.
     """
-    contributors = np.bincount(row_repository, minlength=repositories_count)
-    rows, columns, values = [], [], []
-    for row, languages in zip(row_repository, repositories["languages"]):
-        total = float(sum(languages.values()))
-        for language, amount in languages.items():
-            skill = language_skills.get(language)
-            if skill is not None and total > 0:
-                rows.append(row)
-                columns.append(skill_ids[skill])
-                values.append(amount / total / contributors[row])
-    shares = sparse_matrix(values, rows, columns, (repositories_count, len(skill_ids)))
-    skill_rarity = rarity(np.asarray((shares > PRESENT_SHARE).sum(axis=0)).ravel(), repositories_count)
-    weighted = shares.sqrt().tocoo()
-    weighted.data *= skill_rarity[weighted.col]
-    norms = np.sqrt(np.bincount(weighted.row, weights=weighted.data**2, minlength=repositories_count))
-    nonzero = weighted.data > 0
-    unit = weighted.data[nonzero] / norms[weighted.row[nonzero]]
-    shape = (repositories_count, len(skill_ids))
-    return sparse_matrix(unit, weighted.row[nonzero], weighted.col[nonzero], shape), skill_rarity
+    scale = 2.0**bits
+    rounded: Floats = np.rint(np.asarray(values, dtype=np.float64) * scale) / scale
+    return rounded
 
 
-def repository_words(
-    repositories: pd.DataFrame, row_repository: Integers, row_developer: Integers, repositories_count: int
-) -> tuple[csr_matrix, Mapping[str, int], Floats]:
-    """Square roots of how often a contributor of the repository, or of related ones, uses a word.
+@dataclass(frozen=True)
+class WordCounts:
+    """In how many texts of a row of `platform.developer_repositories` each word occurs.
 
-    Repositories are related by shared contributors (cosine of their contributor sets): who works on one of them
-    is close to the others' subject.
+    Attributes:
+        words: The words, ascending.
+        counts: Shape (rows, words); texts are the row's commit subjects, and its topics taken together.
     """
-    texts = [
-        [" ".join(topics), *subjects]
+
+    words: tuple[str, ...]
+    counts: csr_matrix
+
+    def rows(self, positions: Integers) -> WordCounts:
+        """The counts of some rows, in the given order; words that only others have stay, with nothing in them."""
+        return WordCounts(self.words, self.counts[positions])
+
+
+def count_words(repositories: pd.DataFrame) -> WordCounts:
+    """Count the words of `topics` and `subjects`, row by row."""
+    mentions = [
+        Counter(word for text in (" ".join(topics), *subjects) for word in set(split_words(text)))
         for topics, subjects in zip(repositories["topics"], repositories["subjects"])
     ]
-    mentions = [_texts_with_words(row) for row in texts]
-    vocabulary = {word: i for i, word in enumerate(sorted(set().union(*mentions) if mentions else set()))}
-    contributors = np.bincount(row_repository, minlength=repositories_count)
-    rows = [row for row, counts in zip(row_repository, mentions) for _ in counts]
-    columns = [vocabulary[word] for counts in mentions for word in counts]
-    values = [
-        count / contributors[row]
-        for row, counts in zip(row_repository, mentions)
-        for count in counts.values()
-    ]
-    use = sparse_matrix(values, rows, columns, (repositories_count, len(vocabulary)))
-    word_rarity = rarity(np.asarray((use > 0).sum(axis=0)).ravel(), repositories_count)
-
-    worked = sparse_matrix(
-        np.ones(len(row_repository)),
-        row_repository,
-        row_developer,
-        (repositories_count, int(row_developer.max(initial=-1)) + 1),
+    words = sorted(set().union(*mentions))
+    column_of = {word: column for column, word in enumerate(words)}
+    return WordCounts(
+        tuple(words),
+        sparse_matrix(
+            [count for row in mentions for count in row.values()],
+            [row for row, counts in enumerate(mentions) for _ in counts],
+            [column_of[word] for row in mentions for word in row],
+            (len(mentions), len(words)),
+        ),
     )
-    shared = (worked @ worked.T).tocoo()
-    related = shared.data / np.sqrt(contributors[shared.row] * contributors[shared.col])
-    related[shared.row == shared.col] = 0.0
-    neighbours = sparse_matrix(related, shared.row, shared.col, (repositories_count, repositories_count))
-    return (use + NEIGHBOUR_WEIGHT * (neighbours @ use)).sqrt(), vocabulary, word_rarity
-
-
-def _texts_with_words(texts: Sequence[str]) -> Mapping[str, int]:
-    """Word → number of texts that have it, by word: what adds up in an order that hangs on hashes is never the same."""
-    counts = Counter(word for text in texts for word in set(split_words(text)))
-    return dict(sorted(counts.items()))
 
 
 def sparse_matrix(
-    values: Sequence[float] | Floats, rows: Any, columns: Any, shape: tuple[int, int]
+    values: Sequence[float] | npt.NDArray[np.floating], rows: Any, columns: Any, shape: tuple[int, int]
 ) -> csr_matrix:
-    """Values at rows and columns; those at the same place add up."""
+    """Values at rows and columns, float64 unless they are an array of another type; those at the same place add up."""
     from scipy.sparse import csr_matrix
 
-    return csr_matrix((np.asarray(values, dtype=np.float64), (rows, columns)), shape=shape)
+    array = values if isinstance(values, np.ndarray) else np.asarray(values, dtype=np.float64)
+    return csr_matrix((array, (rows, columns)), shape=shape)

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from platform_assets.clients.contract import read_contract
 from platform_assets.clients.database import Database
 from platform_assets.matching import analytics, exposure, plots, tuning, upkeep
-from platform_assets.matching.assets import GROUP, MATCHES_PER_PROJECT
+from platform_assets.matching.assets import GROUP
+from platform_assets.matching.candidates import PLACES
 from platform_assets.matching.outcomes import events_until, outcome_grades
 from platform_assets.matching.pair_scores import score_known_pairs
 from platform_assets.matching.search import SearchFilters, latest_start
@@ -18,6 +19,7 @@ from platform_assets.table_assets import measured, read_table, table_asset, writ
 from platform_assets.tables import marketplace
 from platform_assets.tables import matching_service as service_tables
 from platform_assets.tables import platform as tables
+from platform_assets.tables.matching import matches
 
 
 @table_asset(
@@ -38,11 +40,11 @@ def matching_analytics(
         developers=read_contract(database, marketplace.developers).rows,
         contracts=read_contract(database, marketplace.contracts).rows,
         events=read_contract(database, marketplace.match_events).rows,
-        matches=read_table(database, tables.matches),
+        matches=read_table(database, matches),
         requirements=read_table(database, tables.project_requirements),
         skill_profiles=read_table(database, tables.skill_profiles),
     )
-    frame = analytics.measure(inputs, day=clock.as_of, list_places=MATCHES_PER_PROJECT)
+    frame = analytics.measure(inputs, day=clock.as_of, list_places=PLACES.first)
     table = service_tables.matching_analytics
     counts = database.upsert(table, frame, delete_missing=table.c.day == clock.as_of)
     available = analytics.available_developers(inputs.developers, clock.as_of)

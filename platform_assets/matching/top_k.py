@@ -1,167 +1,242 @@
 """The exact best developers of each project under the score and the filters, in bounded memory.
 
-A float32 matrix product over blocks of projects only preselects, with a bound on its error; the one routine in `scoring`
-decides. What is published of the result is `publish`, plain for now: the first K.
+Which pairs need a second look is `blocks`; what a pair is worth is decided by the one routine in `scoring`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from platform_assets.matching.blocks import PairFilter, ProjectBlock
 from platform_assets.matching.features import DeveloperFeatures, ProjectFeatures
-from platform_assets.matching.repositories import Floats, Integers
-from platform_assets.matching.scoring import (
-    DEFAULT_WEIGHTS,
-    TERMS,
-    UNITS_PER_POINT,
-    Scores,
-    Weights,
-    check_dimensions,
-    score_developers,
+from platform_assets.matching.kernels import (
+    BFLOAT16,
+    DeveloperSide,
+    Kernel,
+    best_kernel,
+    developer_side,
+    plan_columns,
+    project_side,
+    standing,
 )
-
-PROJECTS_PER_BLOCK = 64
+from platform_assets.matching.project_rows import project_rows
+from platform_assets.matching.repositories import Floats, Integers
+from platform_assets.matching.scoring import TERMS, UNITS_PER_POINT, Scores
+from platform_assets.matching.weights import DEFAULT_WEIGHTS, Weights
 
 MATCH_COLUMNS = ("project_id", "developer_id", "rank", "score", "reasons", "as_of")
+
+
+@dataclass(frozen=True)
+class BlockShape:
+    """How much is worked on at a time; results do not depend on it.
+
+    Attributes:
+        projects: Projects of a block. 256 × 16,384 fills matrix units and stays within caches.
+        developers: Developers of a chunk; memory beyond the features themselves grows with it.
+        workers: Threads; None is one for each core that the process may use.
+        kernel: What approximates; None is the quickest there is.
+    """
+
+    projects: int = 256
+    developers: int = 16_384
+    workers: int | None = None
+    kernel: Kernel | None = None
+
+    def __post_init__(self) -> None:
+        if self.projects < 1 or self.developers < 1 or (self.workers is not None and self.workers < 1):
+            raise ValueError(f"Blocks hold at least one of each: {self}")
+
+
+DEFAULT_SHAPE = BlockShape()
+
+
+@dataclass(frozen=True)
+class BestPairs:
+    """The best pairs of each project: by project, then by score downwards, ties by developer.
+
+    Attributes:
+        projects: Position of each pair's project, ascending.
+        developers: Position of each pair's developer.
+        scores: Their scores.
+    """
+
+    projects: Integers
+    developers: Integers
+    scores: Scores
+
+
+def best_pairs(
+    projects: Sequence[ProjectFeatures],
+    developers: DeveloperFeatures,
+    allowed: PairFilter,
+    *,
+    count: int,
+    weights: Weights = DEFAULT_WEIGHTS,
+    at_least: Floats | None = None,
+    shape: BlockShape = DEFAULT_SHAPE,
+) -> BestPairs:
+    """The `count` best developers of each project among those who may be matched.
+
+    Args:
+        projects: Projects to find developers for.
+        developers: Developers to choose from.
+        allowed: Which pairs pass the filters; asked for any pairs, any number of times, from several threads.
+        count: How many developers each project wants.
+        weights: What terms are worth.
+        at_least: Score below which a project's pairs don't matter, shape (projects,); None when all do. Where it is
+            known, most pairs need not be looked at.
+        shape: Sizes of blocks.
+
+    Raises:
+        ValueError: `count` is below 1.
+        MatchingInputError: Vectors of projects and developers have different lengths.
+    """
+    if count < 1:
+        raise ValueError(f"count={count} must be at least 1")
+    rows = project_rows(projects, developers)
+    floor = np.full(len(projects), -np.inf) if at_least is None else at_least
+    kernel = shape.kernel or best_kernel(len(developers.developer_ids), len(projects), developers.dimensions)
+    columns = plan_columns(rows, developers)
+    standings = standing(developers, weights)
+    side = project_side(
+        rows, columns, weights, kernel, largest_standing=float(np.abs(standings).max(initial=0.0))
+    )
+    # Half a millionth, lest a threshold that was rounded upwards loses a pair on it.
+    below = floor - 0.5 / UNITS_PER_POINT
+    blocks = [
+        ProjectBlock(
+            rows,
+            side,
+            slice(start, min(start + shape.projects, len(projects))),
+            count=count,
+            at_least=below,
+            weights=weights,
+            kernel=kernel,
+        )
+        for start in range(0, len(projects), shape.projects)
+    ]
+    order = np.argsort(-np.diff(developers.facet_starts), kind="stable")
+    chunks = [order[start : start + shape.developers] for start in range(0, len(order), shape.developers)]
+
+    def laid_out(positions: Integers) -> DeveloperSide:
+        return developer_side(developers, positions, columns, standings, kernel)
+
+    with _workers(shape.workers, kernel) as pool:
+        # Each chunk is laid out while the one before it is compared.
+        coming = [pool.submit(laid_out, chunk) for chunk in chunks[:1]]
+        for number, positions in enumerate(chunks):
+            chunk_side = coming.pop().result()
+            coming += [pool.submit(laid_out, chunk) for chunk in chunks[number + 1 : number + 2]]
+            seen = [pool.submit(block.see, developers, positions, chunk_side, allowed) for block in blocks]
+            for task in seen:
+                task.result()
+        found = list(pool.map(lambda block: block.best(developers, floor), blocks))
+    return _joined(found)
+
+
+def _joined(found: Sequence[tuple[Integers, Integers, Scores]]) -> BestPairs:
+    nobody = np.empty(0, dtype=np.int64)
+    return BestPairs(
+        projects=np.concatenate([nobody, *(rows for rows, _, _ in found)]),
+        developers=np.concatenate([nobody, *(positions for _, positions, _ in found)]),
+        scores=Scores(
+            np.concatenate(
+                [np.empty((0, len(TERMS)), dtype=np.int64), *(scores.units for _, _, scores in found)]
+            ),
+            np.concatenate(
+                [np.empty((0, len(TERMS)), dtype=np.bool_), *(scores.known for _, _, scores in found)]
+            ),
+        ),
+    )
+
+
+@contextmanager
+def _workers(count: int | None, kernel: Kernel) -> Iterator[ThreadPoolExecutor]:
+    """Threads that share the cores, so that libraries must not start more of their own."""
+    from threadpoolctl import threadpool_limits
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with (
+        threadpool_limits(1, user_api="blas"),
+        ThreadPoolExecutor(count or cores, initializer=partial(_keep_to_one_core, kernel)) as pool,
+    ):
+        yield pool
+
+
+def _keep_to_one_core(kernel: Kernel) -> None:
+    if kernel is BFLOAT16:
+        import torch
+
+        # Holds for the calling thread alone.
+        torch.set_num_threads(1)
 
 
 def rank_candidates(
     projects: Sequence[ProjectFeatures],
     developers: DeveloperFeatures,
-    allowed: Callable[[ProjectFeatures], npt.NDArray[np.bool_]],
+    allowed: PairFilter,
     *,
     k: int,
     reserve: int,
     as_of: dt.date,
     weights: Weights = DEFAULT_WEIGHTS,
-    projects_per_block: int = PROJECTS_PER_BLOCK,
 ) -> pd.DataFrame:
     """Rows of `platform.match_candidates`: for each project the K + R best developers who may be matched.
 
     Args:
         projects: Projects to find developers for.
         developers: Developers to choose from.
-        allowed: Project → who passes its filters, in the order of `developers.developer_ids`.
+        allowed: Which pairs pass the filters; asked for any pairs, any number of times, from several threads.
         k: Places of the list.
         reserve: Places behind it.
         as_of: Day for which the scores hold.
         weights: What terms are worth.
-        projects_per_block: How many projects share one matrix product; memory grows with it, results do not change.
 
     Returns:
         `project_id`, `developer_id`, `rank` from 1, `score`, `reasons`, `as_of`; by score downwards, ties by developer
         id. A project has fewer rows when fewer developers may be matched, and none when nobody may.
 
     Raises:
-        ValueError: `k` is below 1, `reserve` below 0, or a mask has the wrong length.
+        ValueError: `k` is below 1 or `reserve` below 0.
         MatchingInputError: Vectors of projects and developers have different lengths.
     """
-    if k < 1 or reserve < 0 or projects_per_block < 1:
-        raise ValueError(
-            f"k={k} and projects_per_block={projects_per_block} must be at least 1, reserve={reserve} at least 0"
-        )
-    rows: list[tuple[object, ...]] = []
-    for start in range(0, len(projects), projects_per_block):
-        block = projects[start : start + projects_per_block]
-        cosines = _block_cosines(block, developers)
-        for i, project in enumerate(block):
-            mask = allowed(project)
-            if mask.shape != (len(developers.developer_ids),):
-                raise ValueError(
-                    f"The filter of project {project.project_id} has shape {mask.shape}, there are "
-                    f"{len(developers.developer_ids)} developers"
-                )
-            positions, scores = best_developers(
-                project,
-                developers,
-                np.flatnonzero(mask),
-                count=k + reserve,
-                weights=weights,
-                cosines=cosines[:, i],
-            )
-            rows += [
-                (
-                    project.project_id,
-                    developers.developer_ids[position],
-                    rank,
-                    total / UNITS_PER_POINT,
-                    scores.reasons(row),
-                    as_of,
-                )
-                for rank, (row, position, total) in enumerate(
-                    zip(*_order(positions, scores, k + reserve)), start=1
-                )
-            ]
-    return pd.DataFrame(rows, columns=list(MATCH_COLUMNS))
+    if k < 1 or reserve < 0:
+        raise ValueError(f"k={k} must be at least 1, reserve={reserve} at least 0")
+    best = best_pairs(projects, developers, allowed, count=k + reserve, weights=weights)
+    firsts = np.searchsorted(best.projects, best.projects)
+    return pd.DataFrame(
+        {
+            "project_id": [projects[row].project_id for row in best.projects],
+            "developer_id": [developers.developer_ids[position] for position in best.developers],
+            "rank": np.arange(len(firsts)) - firsts + 1,
+            "score": best.scores.totals / UNITS_PER_POINT,
+            "reasons": [best.scores.reasons(row) for row in range(len(best.projects))],
+            "as_of": as_of,
+        },
+        columns=list(MATCH_COLUMNS),
+    )
 
 
-def best_developers(
-    project: ProjectFeatures,
-    developers: DeveloperFeatures,
-    positions: Integers,
-    *,
-    count: int,
-    weights: Weights = DEFAULT_WEIGHTS,
-    cosines: Floats | None = None,
-) -> tuple[Integers, Scores]:
-    """Exact scores of a few developers that surely hold the best `count` of `positions`.
+def last_kept_scores(candidates: pd.DataFrame, *, places: int) -> dict[str, float]:
+    """Project → score of its last place, for projects whose list is full.
 
-    Args:
-        project: The project.
-        developers: Features of all developers.
-        positions: Who may be matched, ascending.
-        count: How many are wanted.
-        weights: What terms are worth.
-        cosines: Approximate cosines of all facets, off by at most `cosine_error(dimensions)`.
-
-    Returns:
-        Positions, and their scores by the routine that decides, in the same order.
+    Whoever is not in such a list scores at most that, and at an equal score comes later by id. Where the list is not
+    full, it holds everybody who may be matched.
     """
-    if cosines is not None and len(positions) > count:
-        rough = score_developers(project, developers, positions, weights=weights, cosines=cosines).totals
-        threshold = np.partition(rough, len(rough) - count)[len(rough) - count]
-        positions = positions[rough >= threshold - 2 * _score_error_units(developers.dimensions, weights)]
-    return positions, score_developers(project, developers, positions, weights=weights)
+    last = candidates[candidates["rank"] == places]
+    return dict(zip(last["project_id"], last["score"].astype(float)))
 
 
 def publish(candidates: pd.DataFrame, k: int) -> pd.DataFrame:
     """Rows of `platform.matches`: the first K candidates of each project."""
     return candidates[candidates["rank"] <= k].reset_index(drop=True)
-
-
-def cosine_error(dimensions: int) -> float:
-    """Bound on the error of a float32 dot product of two unit vectors, in any order of summation.
-
-    γ_n = n·u / (1 - n·u) with u = 2⁻²⁴ (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1), times
-    Σ|aᵢbᵢ| ≤ |a|·|b|, for which 2 % over 1 is allowed, as `features` lets lengths be off by 1 %.
-    """
-    product = dimensions * 2.0**-24
-    return 1.03 * product / (1.0 - product)
-
-
-def _score_error_units(dimensions: int, weights: Weights) -> int:
-    """Bound on the error of a preselection's score, in millionths: log Σ exp moves no more than its largest input."""
-    from_cosine = weights.meaning.value * cosine_error(dimensions) * UNITS_PER_POINT
-    # Half a millionth of rounding per term on either side, and float64's own error, far below one millionth.
-    return int(np.ceil(from_cosine)) + len(TERMS) + 1
-
-
-def _block_cosines(block: Sequence[ProjectFeatures], developers: DeveloperFeatures) -> Floats:
-    """Approximate cosines of all facets with the projects of a block, shape (facets, projects)."""
-    matrix = np.zeros((developers.dimensions, len(block)), dtype=np.float32)
-    for i, project in enumerate(block):
-        check_dimensions(project, developers)
-        if project.vector is not None and developers.dimensions:
-            matrix[:, i] = project.vector
-    return (developers.vectors @ matrix).astype(np.float64)
-
-
-def _order(positions: Integers, scores: Scores, count: int) -> tuple[Integers, Integers, Integers]:
-    """Rows of `scores`, positions and totals of the best; positions ascend with developer ids."""
-    rows = np.lexsort((positions, -scores.totals))[:count]
-    return rows, positions[rows], scores.totals[rows]

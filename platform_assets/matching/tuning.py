@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,13 +20,8 @@ from platform_assets.clients.database import Database
 from platform_assets.evaluation.measures import ndcg_at, paired_bootstrap
 from platform_assets.matching.outcomes import Grades
 from platform_assets.matching.pair_scores import ProjectScores
-from platform_assets.matching.scoring import (
-    DEFAULT_WEIGHTS,
-    TERMS,
-    UNITS_PER_POINT,
-    Weights,
-    weights_from_values,
-)
+from platform_assets.matching.scoring import TERMS, UNITS_PER_POINT
+from platform_assets.matching.weights import DEFAULT_WEIGHTS, Weights, weights_from_values
 from platform_assets.tables.matching_service import matching_weights
 
 Floats = npt.NDArray[np.float64]
@@ -48,16 +42,6 @@ WEIGHT_DECIMALS = 4
 PACKAGED, LEARNED = "packaged", "outcomes"
 
 
-def weight_values(weights: Weights) -> dict[str, float]:
-    """Term → its weight."""
-    return {field.name: float(getattr(weights, field.name).value) for field in fields(weights)}
-
-
-def weights_version(values: Mapping[str, float]) -> str:
-    """The beginning of a hash of the weights: the same weights are the same version."""
-    return hashlib.sha256(json.dumps(dict(values), sort_keys=True).encode()).hexdigest()[:12]
-
-
 def current_weights(database: Database, as_of: dt.date) -> Weights:
     """The weights of the match score that are in use on a day.
 
@@ -73,7 +57,7 @@ def current_weights(database: Database, as_of: dt.date) -> Weights:
     )
     if found.empty or found["source"].iloc[0] == PACKAGED:
         return DEFAULT_WEIGHTS
-    known = weight_values(DEFAULT_WEIGHTS)
+    known = DEFAULT_WEIGHTS.values()
     values = {name: value for name, value in found["weights"].iloc[0].items() if name in known}
     return weights_from_values(values, reason=f"learned from outcomes, version {found['version'].iloc[0]}")
 
@@ -122,7 +106,7 @@ def try_weights(
         min_projects_count: Projects below which nothing is learned.
     """
     queries = [query for each in scored if (query := _query(each, grades)) is not None]
-    in_use = weight_values(weights)
+    in_use = weights.values()
     numbers: dict[str, Any] = {
         "projects_with_outcomes": len(queries),
         "pairs_looked_at": sum(len(query.grades) for query in queries),
@@ -217,7 +201,7 @@ def weights_row(trial: Trial, *, as_of: dt.date) -> pd.DataFrame:
 
 def packaged_row(as_of: dt.date) -> pd.DataFrame:
     """The row of `platform.matching_weights` of the weights that the platform comes with."""
-    return _row(weight_values(DEFAULT_WEIGHTS), PACKAGED, {}, as_of, as_of)
+    return _row(DEFAULT_WEIGHTS.values(), PACKAGED, {}, as_of, as_of)
 
 
 def _row(
@@ -230,7 +214,7 @@ def _row(
     return pd.DataFrame(
         [
             {
-                "version": weights_version(values),
+                "version": weights_from_values(values, reason=source).version,
                 "weights": dict(values),
                 "source": source,
                 "evidence": dict(evidence),

@@ -8,6 +8,7 @@ from pgvector.sqlalchemy import Vector
 
 from platform_assets.migrations.migrate import SCHEMAS, VERSION_SCHEMA
 from platform_assets.tables import (  # noqa: F401  (some only add their tables to a schema's)
+    matching,
     matching_service,
     monitoring,
     platform,

@@ -32,7 +32,7 @@ matching_analytics = sa.Table(
 matching_weights = sa.Table(
     "matching_weights",
     platform.metadata,
-    sa.Column("version", sa.Text, primary_key=True, comment="Beginning of the SHA-256 of the weights."),
+    sa.Column("version", sa.Text, primary_key=True, comment="SHA-256 of the weights."),
     sa.Column("weights", pg.JSONB, nullable=False, comment="Term of the score to its weight."),
     sa.Column("source", sa.Text, nullable=False, comment="`packaged`, or `outcomes` they were learned from."),
     sa.Column("evidence", pg.JSONB, nullable=False, comment="The numbers that spoke for them."),

@@ -269,36 +269,6 @@ project_vectors = sa.Table(
 )
 
 
-def _match_columns() -> list[sa.Column[Any]]:
-    return [
-        sa.Column("project_id", sa.Text, primary_key=True, comment="The marketplace's project."),
-        sa.Column("developer_id", sa.Text, primary_key=True, comment="The marketplace's developer."),
-        sa.Column("rank", sa.Integer, nullable=False, comment="Place from 1; ties by developer id."),
-        sa.Column(
-            "score", sa.Double, nullable=False, comment="Sum of the parts in `reasons`, rounded to 1e-6."
-        ),
-        sa.Column(
-            "reasons", pg.JSONB, nullable=False, comment="Each term's part of the score; they add up to it."
-        ),
-        as_of(),
-        updated_at(),
-    ]
-
-
-match_candidates = sa.Table(
-    "match_candidates",
-    metadata,
-    *_match_columns(),
-    comment="One row is one developer among a project's best under score and filters, reserve places included.",
-)
-
-matches = sa.Table(
-    "matches",
-    metadata,
-    *_match_columns(),
-    comment="One row is one published match of a project and a developer.",
-)
-
 gateway_transactions = sa.Table(
     "gateway_transactions",
     metadata,

@@ -8,8 +8,9 @@ import pytest
 import sqlalchemy as sa
 from small_world import NOW, derived_rows
 
-from platform_assets.matching.assets import MATCHES_PER_PROJECT, RESERVE_PLACES
+from platform_assets.matching.candidates import PLACES
 from platform_assets.tables import platform as tables
+from platform_assets.tables.matching import matches
 
 MATCHING_ASSETS = ("match_candidates", "matches")
 ERROR = dg.AssetCheckSeverity.ERROR
@@ -45,7 +46,7 @@ def test_every_open_project_has_a_list_and_a_second_run_writes_nothing(settled):
 
 
 def test_ranks_go_without_gaps_from_the_best_score_down_and_reasons_add_up(settled):
-    rows = settled.database.read(sa.select(tables.matches).order_by("project_id", "rank"))
+    rows = settled.database.read(sa.select(matches).order_by("project_id", "rank"))
 
     for _, group in rows.groupby("project_id"):
         assert group["rank"].tolist() == list(range(1, len(group) + 1))
@@ -147,8 +148,8 @@ def test_a_list_holds_so_many_places_and_some_in_reserve(settled):
     match(settled)
 
     for project, candidates in matched(settled, "match_candidates").items():
-        assert len(candidates) == MATCHES_PER_PROJECT + RESERVE_PLACES
-        assert matched(settled)[project] == candidates[:MATCHES_PER_PROJECT]
+        assert len(candidates) == PLACES.listed
+        assert matched(settled)[project] == candidates[: PLACES.first]
         twins = [one for one in candidates if one.startswith("twin_")]
         assert twins == sorted(twins), "equal scores are ordered by id"
 

@@ -7,11 +7,11 @@ import dagster as dg
 import sqlalchemy as sa
 from small_world import NOW, derived_rows
 
-from platform_assets.matching.scoring import DEFAULT_WEIGHTS
 from platform_assets.matching.search import SearchFilters
 from platform_assets.matching.service_health import measure_health
-from platform_assets.matching.tuning import Trial, current_weights, weight_values, write_weights
+from platform_assets.matching.tuning import Trial, current_weights, write_weights
 from platform_assets.matching.upkeep import keep_up, tune_search
+from platform_assets.matching.weights import DEFAULT_WEIGHTS
 from platform_assets.tables.matching_service import matching_analytics, matching_weights
 
 ASSETS = ("matching_analytics", "matching_tuning", "matching_service_health")
@@ -77,27 +77,27 @@ def test_weights_are_those_that_came_with_the_platform_until_others_are_adopted_
     database, tomorrow = settled.database, DAY + dt.timedelta(days=1)
     assert [row[2] for row in settled.rows(matching_weights)] == ["packaged"]
     assert current_weights(database, DAY) == DEFAULT_WEIGHTS
-    adopted = Trial(True, "better", weight_values(DEFAULT_WEIGHTS) | {"meaning": 9.5}, {"ndcg_gain_low": 0.1})
+    adopted = Trial(True, "better", DEFAULT_WEIGHTS.values() | {"meaning": 9.5}, {"ndcg_gain_low": 0.1})
 
     write_weights(database, adopted, as_of=DAY)
     write_weights(database, adopted, as_of=DAY)
 
     assert current_weights(database, DAY) == DEFAULT_WEIGHTS
-    assert weight_values(current_weights(database, tomorrow))["meaning"] == 9.5
+    assert current_weights(database, tomorrow).values()["meaning"] == 9.5
     assert "learned from outcomes" in current_weights(database, tomorrow).meaning.reason
-    changed_mind = Trial(True, "better", weight_values(DEFAULT_WEIGHTS) | {"meaning": 7.5}, {})
+    changed_mind = Trial(True, "better", DEFAULT_WEIGHTS.values() | {"meaning": 7.5}, {})
     write_weights(database, changed_mind, as_of=DAY)
-    assert weight_values(current_weights(database, tomorrow))["meaning"] == 7.5
+    assert current_weights(database, tomorrow).values()["meaning"] == 7.5
     assert len(settled.rows(matching_weights)) == 2, "of one day's decisions the last one counts"
 
 
 def test_a_term_that_the_score_no_longer_has_is_left_out_of_stored_weights(settled):
-    stored = weight_values(DEFAULT_WEIGHTS) | {"meaning": 8.0, "phase_of_the_moon": 3.0}
+    stored = DEFAULT_WEIGHTS.values() | {"meaning": 8.0, "phase_of_the_moon": 3.0}
     write_weights(settled.database, Trial(True, "better", stored, {}), as_of=DAY)
 
-    assert weight_values(current_weights(settled.database, DAY + dt.timedelta(days=1))) == weight_values(
-        DEFAULT_WEIGHTS
-    ) | {"meaning": 8.0}
+    assert current_weights(
+        settled.database, DAY + dt.timedelta(days=1)
+    ).values() == DEFAULT_WEIGHTS.values() | {"meaning": 8.0}
 
 
 def test_the_effort_of_the_search_is_set_on_the_function_that_the_application_calls(settled):

@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 
 from platform_assets.matching.pair_scores import ProjectScores
-from platform_assets.matching.scoring import DEFAULT_WEIGHTS, TERMS, UNITS_PER_POINT, Scores
+from platform_assets.matching.scoring import TERMS, UNITS_PER_POINT, Scores
 from platform_assets.matching.tuning import (
     LARGEST_FACTOR,
     MIN_PROJECTS_COUNT,
     try_weights,
-    weight_values,
     weights_row,
-    weights_version,
 )
 from platform_assets.matching.upkeep import (
     EfTrial,
@@ -22,6 +20,7 @@ from platform_assets.matching.upkeep import (
     plan_index,
     plan_table,
 )
+from platform_assets.matching.weights import DEFAULT_WEIGHTS, weights_from_values
 
 TELLING, MISLEADING = TERMS.index("meaning"), TERMS.index("recency")
 
@@ -44,7 +43,7 @@ def outcomes(projects_count, *, seed=0, is_told_by=None):
 def test_weights_that_outcomes_bear_out_are_taken():
     trial = try_weights(*outcomes(80, is_told_by=TELLING), DEFAULT_WEIGHTS, seed="day")
 
-    in_use = weight_values(DEFAULT_WEIGHTS)
+    in_use = DEFAULT_WEIGHTS.values()
     assert trial.is_adopted, trial.reason
     assert trial.numbers["ndcg_gain_low"] > 0
     assert trial.weights["meaning"] > in_use["meaning"]
@@ -63,7 +62,7 @@ def test_too_few_outcomes_are_said_and_nothing_is_learned():
     trial = try_weights(*outcomes(MIN_PROJECTS_COUNT - 1, is_told_by=TELLING), DEFAULT_WEIGHTS, seed="day")
 
     assert not trial.is_adopted
-    assert trial.weights == weight_values(DEFAULT_WEIGHTS)
+    assert trial.weights == DEFAULT_WEIGHTS.values()
     assert trial.reason.startswith(f"{MIN_PROJECTS_COUNT - 1} projects with outcomes")
     assert try_weights([], {}, DEFAULT_WEIGHTS, seed="day").numbers["projects_with_outcomes"] == 0
 
@@ -89,8 +88,9 @@ def test_learned_weights_are_in_use_from_the_next_day_under_the_name_of_their_co
     row = weights_row(trial, as_of=dt.date(2026, 11, 1)).iloc[0]
 
     assert (row["decided_on"], row["in_use_from"]) == (dt.date(2026, 11, 1), dt.date(2026, 11, 2))
-    assert row["version"] == weights_version(dict(reversed(trial.weights.items())))
-    assert row["version"] != weights_version(weight_values(DEFAULT_WEIGHTS))
+    assert (
+        row["version"] == weights_from_values(trial.weights, reason="any").version != DEFAULT_WEIGHTS.version
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql as pg
 
 revision = "0011"
-down_revision = "0004"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
@@ -141,7 +141,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "matching_weights",
-        _required("version", sa.Text(), comment="Beginning of the SHA-256 of the weights."),
+        _required("version", sa.Text(), comment="SHA-256 of the weights."),
         _required("weights", pg.JSONB(), comment="Term of the score to its weight."),
         _required("source", sa.Text(), comment="`packaged`, or `outcomes` they were learned from."),
         _required("evidence", pg.JSONB(), comment="The numbers that spoke for them."),

@@ -1,0 +1,179 @@
+"""One publication of `platform.matches`: what is shown of the candidates, measured, and put up or held back.
+
+It is computed whole whenever the candidates, or anything else that a re-rank reads, have changed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Collection
+
+import pandas as pd
+import sqlalchemy as sa
+
+from platform_assets import thresholds
+from platform_assets.clients.database import Database, WriteCounts
+from platform_assets.matching import gates, publication
+from platform_assets.matching.candidates import PLACES, basis_of
+from platform_assets.matching.changes import Reasons, list_changes
+from platform_assets.matching.digests import content_digest
+from platform_assets.matching.gates import Gate
+from platform_assets.matching.publication import Outcome
+from platform_assets.tables import marketplace
+from platform_assets.tables.matching import match_candidates, match_changes, match_versions, matches
+
+LIST_NAME = "matches"
+
+
+def refresh_matches(
+    database: Database,
+    *,
+    as_of: dt.date,
+    now: Callable[[], dt.datetime],
+    alerts: publication.Alerts,
+    is_accepted: bool = False,
+    first: int = PLACES.first,
+) -> Outcome:
+    """Publish what is to be shown of the candidates.
+
+    Args:
+        database: The database.
+        as_of: Day for which it is published.
+        now: Gives the present moment.
+        alerts: Told when a version is held back.
+        is_accepted: Whether somebody has said that unusual churn or exposure is meant.
+        first: Places of a list.
+
+    Raises:
+        RefreshBusyError: Another refresh is at work.
+    """
+    with publication.one_at_a_time(database, LIST_NAME):
+        live = publication.live_version(database, LIST_NAME)
+        basis = basis_of(content_digest(database, [match_candidates]), first)
+        is_intact = live is not None and publication.is_intact(database, live, LIST_NAME)
+        if live and is_intact and live.is_of(as_of, basis):
+            publication.confirm(database, LIST_NAME, alerts=alerts, now=now())
+            return Outcome("unchanged", WriteCounts(), {"version_id": live.version_id})
+        building, abandoned_count = publication.begin(
+            database, LIST_NAME, method="full", as_of=as_of, basis=basis, base=live, now=now()
+        )
+        candidates = _rows(database, match_candidates)
+        planned = publication.plan_matches(candidates, first=first)
+        before = _rows(database, matches) if live else planned.iloc[:0]
+        developers_count = _count(database, marketplace.developers)
+        measured = _measure(
+            candidates,
+            planned,
+            before,
+            open_projects=_open_projects(database),
+            developers_count=developers_count,
+            gated_churn=_churn_since(database, live.version_id) if live else 0.0,
+            first=first,
+            is_accepted=is_accepted,
+        )
+        details = {
+            "version_id": building.version_id,
+            "projects_matched": int(planned["project_id"].nunique()),
+            "developers_shown": int(planned["developer_id"].nunique()),
+            "shown_ratio": planned["developer_id"].nunique() / max(1, developers_count),
+            "exposure_gini": gates.exposure_gini(planned["developer_id"], developers_count),
+            "versions_abandoned": abandoned_count,
+            **{f"gate_{gate.name}": gate.value for gate in measured},
+        }
+        if not all(gate.holds for gate in measured):
+            publication.refuse(database, building, gates=measured, alerts=alerts, now=now())
+            return Outcome("refused", WriteCounts(), details)
+        changes = _changes(database, before if live else planned, planned, first)
+        counts = publication.publish(
+            database,
+            building,
+            gates=measured,
+            write=lambda connection: database.upsert(
+                matches, planned, delete_missing=True, connection=connection
+            ),
+            changes=changes,
+            alerts=alerts,
+            now=now(),
+        )
+        return Outcome("published", counts, details | {"changes_count": len(changes)})
+
+
+def _rows(database: Database, table: sa.Table) -> pd.DataFrame:
+    columns = [column for column in table.columns if not column.info.get("bookkeeping")]
+    return database.read(sa.select(*columns).order_by(table.c.project_id, table.c.rank))
+
+
+def _count(database: Database, table: sa.Table) -> int:
+    return int(database.read(sa.select(sa.func.count().label("n")).select_from(table))["n"].iloc[0])
+
+
+def _open_projects(database: Database) -> list[str]:
+    table = marketplace.projects
+    rows = database.read(
+        sa.select(sa.cast(table.c.project_id, sa.Text).label("id")).where(table.c.status == "open")
+    )
+    return rows["id"].tolist()
+
+
+def _churn_since(database: Database, version_id: int) -> float:
+    """Churn of the candidates in all their versions since a version; each of them has passed its own gate."""
+    table = match_versions
+    gates_of = database.read(
+        sa.select(table.c.gates).where(
+            table.c.list_name == "match_candidates",
+            table.c.state.in_(["published", "superseded"]),
+            table.c.version_id > version_id,
+        )
+    )["gates"]
+    return float(sum(measured["churn"].get("churn_ratio", 0.0) for measured in gates_of))
+
+
+def _measure(
+    candidates: pd.DataFrame,
+    planned: pd.DataFrame,
+    before: pd.DataFrame,
+    *,
+    open_projects: Collection[str],
+    developers_count: int,
+    gated_churn: float,
+    first: int,
+    is_accepted: bool,
+) -> list[Gate]:
+    coverage, uncovered = gates.coverage_ratio(
+        set(planned["project_id"]), frozenset(candidates["project_id"]), ()
+    )
+    churn, lost = gates.unexplained_churn_ratio(
+        before, planned, first=first, open_projects=open_projects, explained_ratio=gated_churn
+    )
+    by_score = candidates[candidates["rank"] <= first]
+    gini, plain, live = (
+        gates.exposure_gini(frame["developer_id"], developers_count) for frame in (planned, by_score, before)
+    )
+    shown = {"gini": gini, "gini_by_score": plain, "gini_of_live": live}
+    return [
+        Gate("coverage", coverage, thresholds.PUBLISHED_COVERAGE_RATIO, uncovered),
+        Gate("churn", churn, thresholds.PUBLISHED_CHURN_RATIO, lost, is_waived=is_accepted),
+        Gate(
+            "exposure",
+            gini - max(plain, live),
+            thresholds.PUBLISHED_GINI_RISE,
+            shown,
+            is_waived=is_accepted,
+        ),
+    ]
+
+
+def _changes(database: Database, before: pd.DataFrame, planned: pd.DataFrame, first: int) -> pd.DataFrame:
+    """What readers see change: for the candidates' reasons where these changed, too, or else by the re-rank."""
+    changes = list_changes(
+        before, planned, first=first, reasons=Reasons(for_all="re_ranked"), why_not=lambda _: {}
+    )
+    versions, table = match_versions, match_changes
+    of_candidates = database.read(
+        sa.select(table.c.project_id, table.c.developer_id, table.c.change, table.c.cause)
+        .join(versions, versions.c.version_id == table.c.version_id)
+        .where(versions.c.list_name == "match_candidates", versions.c.state == "published")
+    )
+    keys = ["project_id", "developer_id", "change"]
+    known = changes[keys].merge(of_candidates, on=keys, how="left")["cause"]
+    return changes.assign(cause=known.where(known.notna(), changes["cause"]))
