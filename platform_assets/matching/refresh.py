@@ -17,6 +17,7 @@ from typing import Literal
 
 import numpy as np
 
+from platform_assets.matching.blocks import PairFilter
 from platform_assets.matching.features import DeveloperFeatures, ProjectFeatures
 from platform_assets.matching.lists import (
     Entries,
@@ -27,8 +28,9 @@ from platform_assets.matching.lists import (
     lists_of_scan,
     no_entries,
 )
-from platform_assets.matching.repositories import Integers
-from platform_assets.matching.top_k import PairFilter, best_pairs
+from platform_assets.matching.repositories import Floats, Integers
+from platform_assets.matching.scoring import UNITS_PER_POINT
+from platform_assets.matching.top_k import best_pairs
 from platform_assets.matching.weights import DEFAULT_WEIGHTS, Weights
 
 Method = Literal["full", "incremental"]
@@ -163,7 +165,13 @@ def _scan(
 
 
 def _best(
-    some: Sequence[ProjectFeatures], chosen: Integers, side: Side, count: int, weights: Weights
+    some: Sequence[ProjectFeatures],
+    chosen: Integers,
+    side: Side,
+    count: int,
+    weights: Weights,
+    *,
+    at_least: Floats | None = None,
 ) -> Entries:
     """The best of a side for some projects, which are at the positions `chosen` among all."""
     best = best_pairs(
@@ -172,6 +180,7 @@ def _best(
         lambda rows, positions: side.allowed(chosen[rows], positions),
         count=count,
         weights=weights,
+        at_least=at_least,
     )
     return Entries(best.projects, best.developers, best.scores.units, best.scores.known)
 
@@ -213,7 +222,8 @@ def _entrants(
         return no_entries()
     some = [projects[position] for position in chosen]
     # More than a list holds can't enter it.
-    found = _best(some, chosen, changed, places.depth, weights)
+    floor = np.where(lists.is_whole, -np.inf, lists.bound_totals / UNITS_PER_POINT)[chosen]
+    found = _best(some, chosen, changed, places.depth, weights, at_least=floor)
     codes = lists.codes_of(changed.features.developer_ids)
     found = replace(found, projects=chosen[found.projects], developers=codes[found.developers])
     return found.take(lists.reaches(found.projects, found.totals, found.developers))
