@@ -176,12 +176,19 @@ def explain_match_command(project_id: str, developer_id: str, as_json: bool) -> 
     from rich.console import Console
 
     from platform_assets.matching import explain
+    from platform_assets.matching.tuning import current_weights
     from platform_assets.resources import open_database
 
     settings = load_settings()
     database = open_database(settings)
     try:
-        explanation = explain.explain_match(database, project_id, developer_id, as_of=settings.as_of_day)
+        explanation = explain.explain_match(
+            database,
+            project_id,
+            developer_id,
+            as_of=settings.as_of_day,
+            weights=current_weights(database, settings.as_of_day),
+        )
     finally:
         database.close()
     if as_json:

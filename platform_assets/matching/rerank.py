@@ -268,8 +268,8 @@ class _Pool:
             rows = self._rows(project)
             dealt = [row for row in rows if self.placement[row] is not None]
             rest = [row for row in rows if self.placement[row] is None]
-            by_score = [row for row in dealt if self.placement[row] is Placement.SCORE]
-            favoured = [row for row in dealt if self.placement[row] is not Placement.SCORE]
+            by_score = [row for row in dealt if not self._is_favoured(row)]
+            favoured = [row for row in dealt if self._is_favoured(row)]
             # Where all others have reached their cap, the best scores fill up the first places.
             for place, row in enumerate([*by_score, *favoured, *rest][:k]):
                 order.append(row)

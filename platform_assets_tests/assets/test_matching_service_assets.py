@@ -92,8 +92,11 @@ def test_weights_are_those_that_came_with_the_platform_until_others_are_adopted_
 
 
 def test_a_term_that_the_score_no_longer_has_is_left_out_of_stored_weights(settled):
-    stored = DEFAULT_WEIGHTS.values() | {"meaning": 8.0, "phase_of_the_moon": 3.0}
+    stored = DEFAULT_WEIGHTS.values() | {"meaning": 8.0}
     write_weights(settled.database, Trial(True, "better", stored, {}), as_of=DAY)
+    settled.execute(
+        """UPDATE platform.matching_weights SET weights = weights || '{"phase_of_the_moon"\\: 3}'"""
+    )
 
     assert current_weights(
         settled.database, DAY + dt.timedelta(days=1)

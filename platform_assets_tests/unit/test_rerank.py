@@ -143,6 +143,17 @@ def test_somebody_new_gets_a_first_place_on_the_first_day_and_the_row_says_so():
     assert placement_counts(result)["newcomer"] == 1
 
 
+def test_somebody_new_whose_score_reaches_the_first_places_stands_where_it_puts_them():
+    world = {"p": {f"d{i}": 9.0 - i for i in range(9)}}
+
+    result = rerank(
+        ranked(world), limits(dict.fromkeys(world["p"], 9), newcomers={"d1"}), k=5, as_of=AS_OF, policy=SMALL
+    )
+
+    row = result.set_index("developer_id").loc["d1"]
+    assert (row["rank"], row["placement"]) == (2, Placement.SCORE)
+
+
 def test_a_drawn_place_is_the_same_all_day_and_another_on_other_days():
     world = {f"p{i}": {f"d{j}": 30.0 - j for j in range(30)} for i in range(20)}
     own_limits = limits({f"d{j}": 99 for j in range(30)})

@@ -122,6 +122,16 @@ def _optional(name: str, *args: Any, **options: Any) -> sa.Column[Any]:
 
 
 def upgrade() -> None:
+    op.add_column(
+        "matches",
+        _required(
+            "placement",
+            sa.Text(),
+            server_default="score",
+            comment="How the row got its place: by `score`, `capped`, as `newcomer` or `explored` (see matching.rerank).",
+        ),
+        schema="platform",
+    )
     op.create_table(
         "matching_analytics",
         _required("day", sa.Date(), comment="UTC day for which it was measured."),
@@ -241,3 +251,4 @@ def downgrade() -> None:
         op.drop_table(table, schema="monitoring")
     for table in ("matching_weights", "matching_analytics"):
         op.drop_table(table, schema="platform")
+    op.drop_column("matches", "placement", schema="platform")
