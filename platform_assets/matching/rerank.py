@@ -277,9 +277,16 @@ class _Pool:
                 placements.append(self._how(row, place))
         return np.array(order, dtype=np.int64), np.array(places, dtype=np.int64), placements
 
+    def _is_favoured(self, row: int) -> bool:
+        """Whether a row has a first place that its score would not have reached."""
+        return (
+            self.placement[row] in {Placement.NEWCOMER, Placement.EXPLORED}
+            and self.rank[row] >= self.first_places
+        )
+
     def _how(self, row: int, place: int) -> Placement:
         dealt = self.placement[row]
-        if dealt in {Placement.NEWCOMER, Placement.EXPLORED} and self.rank[row] > place:
+        if dealt is not None and self._is_favoured(row):
             return dealt
         if (
             dealt is None
