@@ -1,8 +1,8 @@
 """Fits the weights of a match's work terms on real contributions, and says what each term is worth.
 
 `python -m benchmarks.fit_matching --data <folder>` prints one JSON object. Terms are fitted by maximum likelihood of a
-choice model, P(developer) ∝ Σ exp(weights · terms) over the developer's facets, the model that the score is built on.
-Quality is measured on each project with weights fitted on the others.
+choice model, P(developer) ∝ exp(weights · terms), the model that the score is built on. Quality is measured on each project
+with weights fitted on the others.
 """
 
 from __future__ import annotations
@@ -26,50 +26,47 @@ from platform_assets.evaluation.matching import (
     summarize,
 )
 from platform_assets.evaluation.measures import paired_bootstrap
-from platform_assets.matching.scoring import Weights, facet_similarities, weights_from_values
+from platform_assets.matching.scoring import TERMS, UNITS_PER_POINT, score_pairs
+from platform_assets.matching.weights import Weights, weights_from_values
 from platform_assets.sandbox.data_folder.gitmatch import read_qrels
 
 Floats = npt.NDArray[np.float64]
 
-WORK_TERMS = ("technologies", "meaning", "title")
+WORK_TERMS = ("skills", "meaning", "title", "breadth")
+"""What git histories can tell of; nobody in them has a rate, free hours or ratings."""
+
 RIDGE = 0.05
 """Penalty on squared weights of terms scaled to deviation 1: keeps a term that tells little near 0."""
 
 VARIANTS: dict[str, tuple[str, ...]] = {
     "all": WORK_TERMS,
-    "without technologies": ("meaning", "title"),
-    "without meaning": ("technologies", "title"),
-    "without title": ("technologies", "meaning"),
-    "technologies alone": ("technologies",),
-    "meaning alone": ("meaning",),
-    "title alone": ("title",),
+    **{f"without {term}": tuple(other for other in WORK_TERMS if other != term) for term in WORK_TERMS},
+    **{f"{term} alone": (term,) for term in WORK_TERMS},
 }
 
 
 @dataclass(frozen=True)
 class Query:
-    """A project with its pool: terms of facets, shape (facets, 3), owners, and the share each developer is wanted."""
+    """A project with its pool: terms before weights, shape (developers, 4), and the share each developer is wanted."""
 
     terms: Floats
-    owner: npt.NDArray[np.int64]
     wanted: Floats
 
 
 def read_queries(marketplace: Marketplace, grades: dict[str, dict[str, int]]) -> dict[str, Query]:
     """The projects that have a relevant developer in their pool."""
+    unweighted = weights_from_values(dict.fromkeys(TERMS, 1.0), reason="terms before weights")
+    columns = [TERMS.index(term) for term in WORK_TERMS]
     queries = {}
-    for project, features in marketplace.projects.items():
-        developers = features_without(marketplace, project)
+    for project in map(str, marketplace.projects["project_id"]):
+        posted, developers = features_without(marketplace, project)
         known = grades.get(project, {})
         # The root of the gain: a contributor of hundreds of commits counts more, but does not stand for all.
         gains = np.sqrt([2.0 ** known.get(developer, 0) - 1.0 for developer in developers.developer_ids])
         if gains.sum() > 0:
-            facets = np.arange(len(developers.facet_developer))
-            queries[project] = Query(
-                terms=facet_similarities(features, developers, facets),
-                owner=developers.facet_developer,
-                wanted=gains / gains.sum(),
-            )
+            pairs = np.array([(0, position) for position in range(len(gains))])
+            scores = score_pairs([posted], developers, pairs, weights=unweighted)
+            queries[project] = Query(scores.units[:, columns] / UNITS_PER_POINT, gains / gains.sum())
     return queries
 
 
@@ -85,13 +82,11 @@ def fit(queries: Sequence[Query], terms: Sequence[str]) -> dict[str, float]:
         for query in queries:
             scaled = query.terms[:, columns] / scale
             evidence = scaled @ weights
-            chance = np.exp(evidence - evidence.max())
-            total = chance.sum()
-            own = np.bincount(query.owner, weights=chance, minlength=len(query.wanted))
-            chosen = query.wanted > 0
-            value -= float(query.wanted[chosen] @ np.log(own[chosen] / total)) / len(queries)
-            ratio = np.divide(query.wanted, own, out=np.zeros_like(own), where=own > 0)
-            gradient = gradient + scaled.T @ (chance / total - chance * ratio[query.owner]) / len(queries)
+            evidence -= evidence.max()
+            chance = np.exp(evidence)
+            total = float(chance.sum())
+            value -= float(query.wanted @ (evidence - np.log(total))) / len(queries)
+            gradient = gradient - scaled.T @ (query.wanted - chance / total) / len(queries)
         return value, gradient
 
     start = np.ones(len(columns))
@@ -101,7 +96,7 @@ def fit(queries: Sequence[Query], terms: Sequence[str]) -> dict[str, float]:
 
 def _work_weights(values: dict[str, float]) -> Weights:
     """Weights of work alone: the data knows neither rates nor ratings, and is no marketplace of today."""
-    others = dict.fromkeys(("skills", "rate", "availability", "reputation", "recency"), 0.0)
+    others = {term: 0.0 for term in TERMS if term not in WORK_TERMS}
     return weights_from_values(values | others, reason="fitted")
 
 

@@ -25,6 +25,7 @@ from platform_assets.sandbox.process import SandboxEndpoints
 from platform_assets.schedules import ANALYTICS_JOB, CHECKS_JOB, MAIN_JOB
 from platform_assets.settings import Settings
 from platform_assets.tables import platform as tables
+from platform_assets.tables.matching import match_spares
 from platform_assets.tables.skill_graph import skill_graph_projection
 
 AS_OF = dt.date(2026, 11, 1)
@@ -37,8 +38,8 @@ WORLD = generate_world(seed=3, developers_count=30, projects_count=8, anchor=AS_
 DERIVED = {
     table.name: table
     for table in tables.metadata.sorted_tables
-    # Analytics by day are computed by a job of their own; there is no Neo4j.
-    if table not in (tables.gateway_cursors, tables.payment_analytics, skill_graph_projection)
+    # Analytics by day are computed by a job of their own; there is no Neo4j; lists are too short for spare places.
+    if table not in (tables.gateway_cursors, tables.payment_analytics, skill_graph_projection, match_spares)
 }
 
 

@@ -96,7 +96,7 @@ def _people(rng: np.random.Generator, developer_ids: tuple[str, ...]) -> pd.Data
             "is_active": rng.random(count) < 0.95,
             "available_from": free_from,
             "hourly_rate_minor": np.where(states_rate, np.rint(rng.lognormal(8.5, 0.4, size=count)), np.nan),
-            "currency": np.where(states_rate, currency, None),
+            "currency": pd.Series(currency, dtype=object).where(states_rate),
             "time_zone": rng.choice(_ZONES, size=count),
             "capacity_hours_per_week": rng.integers(0, 9, size=count) * 5.0,
             "rating_average": np.round(rng.uniform(2.5, 5.0, size=count), 2),
@@ -115,7 +115,9 @@ def _postings(rng: np.random.Generator, project_ids: list[str]) -> pd.DataFrame:
             "status": "open",
             "starts_on": np.datetime64(AS_OF, "D") + rng.integers(0, 60, size=count).astype("timedelta64[D]"),
             "max_hourly_rate_minor": np.where(limited, np.rint(rng.lognormal(8.9, 0.3, size=count)), np.nan),
-            "currency": np.where(limited, rng.choice(_CURRENCIES, size=count, p=(0.7, 0.25, 0.05)), None),
+            "currency": pd.Series(
+                rng.choice(_CURRENCIES, size=count, p=(0.7, 0.25, 0.05)), dtype=object
+            ).where(limited),
             "time_zone": rng.choice(_ZONES, size=count),
             "min_overlap_hours": np.where(rng.random(count) < 0.3, 4.0, np.nan),
             "hours_per_week": rng.choice([10, 20, 30, 40], size=count),
@@ -151,7 +153,7 @@ def _developers(
         words=_sparse(rng, count, _WORDS, _WORDS_OF_A_DEVELOPER),
         word_columns={f"w{i}": i for i in range(_WORDS)},
         hourly_rate_minor=people["hourly_rate_minor"].to_numpy(dtype=np.float64),
-        currencies=np.array([c or "" for c in people["currency"]], dtype=np.str_),
+        currencies=np.array([c if isinstance(c, str) else "" for c in people["currency"]], dtype=np.str_),
         capacity_hours=people["capacity_hours_per_week"].to_numpy(dtype=np.float64),
         rating_average=people["rating_average"].to_numpy(dtype=np.float64),
         rating_count=people["rating_count"].to_numpy(dtype=np.float64),

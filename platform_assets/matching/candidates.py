@@ -24,7 +24,7 @@ from platform_assets.clients.database import Database, WriteCounts, is_among, is
 from platform_assets.matching import gates, inputs, publication
 from platform_assets.matching.changes import Reasons, list_changes
 from platform_assets.matching.features import ProjectFeatures
-from platform_assets.matching.filters import why_not
+from platform_assets.matching.filters import refused_counts, why_not
 from platform_assets.matching.gates import Gate
 from platform_assets.matching.inputs import Differences
 from platform_assets.matching.lists import (
@@ -52,6 +52,9 @@ PLACES = Places(first=50, reserve=25, spare=25)
 SAMPLED_LISTS = 5
 SAMPLED_DEVELOPERS = 1_000
 """What the gate of exactness scores again: whole lists, and so many developers who must stand behind them."""
+
+
+NAMED_PROJECTS = 20
 
 
 @dataclass(frozen=True)
@@ -183,7 +186,7 @@ class _Refresh:
             "projects_scanned": refreshed.scanned_count,
             "projects_rescanned": refreshed.rescanned_count,
             "rescan_ratio": refreshed.rescan_ratio,
-            "projects_without_anybody": ", ".join(refreshed.without_anybody[:20]),
+            "projects_without_anybody": self.told(refreshed.without_anybody),
             "versions_abandoned": abandoned_count,
             "mean_score": float(after["score"].mean()) if len(after) else 0.0,
             **{f"gate_{gate.name}": gate.value for gate in measured},
@@ -232,15 +235,32 @@ class _Refresh:
         )
 
     def read_base(self) -> Lists:
-        columns = ("project_id", "developer_id", "reasons")
-        listed = [
-            self.database.read(sa.select(*(table.c[name] for name in columns)))
-            for table in (match_candidates, match_spares)
-        ]
-        bounds = self.database.read(
-            sa.select(match_bounds.c.project_id, match_bounds.c.score, match_bounds.c.developer_id)
-        )
+        """The live lists, but for those of projects that are set aside, which may be of another day or release."""
+
+        def read(table: sa.Table, *names: str) -> pd.DataFrame:
+            return self.database.read(
+                sa.select(*(table.c[name] for name in names)).where(
+                    is_not_among(table.c.project_id, self.market.set_aside_projects)
+                )
+            )
+
+        tables = (match_candidates, match_spares)
+        listed = [read(table, "project_id", "developer_id", "reasons") for table in tables]
+        bounds = read(match_bounds, "project_id", "score", "developer_id")
         return lists_of_rows(pd.concat(listed, ignore_index=True), bounds)
+
+    def told(self, without_anybody: Sequence[str]) -> str:
+        """Projects whose filters let nobody through, each with the filter that refuses most."""
+        rules = self.market.filters()
+        parts = []
+        for project_id in without_anybody[:NAMED_PROJECTS]:
+            refused = refused_counts(rules, project_id)
+            most = max(refused, key=lambda name: refused[name])
+            parts.append(
+                f"{project_id} ({most} refuses {refused[most]:,} of {len(self.market.developers):,})"
+            )
+        more = len(without_anybody) - len(parts)
+        return "; ".join(parts) + (f"; and {more:,} more" if more else "")
 
     def live_places(self) -> pd.DataFrame:
         """Who stands where now, but for projects that are set aside, whose lists stay."""

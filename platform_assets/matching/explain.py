@@ -161,8 +161,10 @@ def _row_of(frame: pd.DataFrame, key: str, wanted: str, what: str) -> dict[str, 
     rows = frame[frame[key] == wanted]
     if len(rows):
         return {str(name): value for name, value in rows.iloc[0].items()}
-    similar = difflib.get_close_matches(wanted, frame[key].tolist(), n=_SUGGESTIONS_COUNT, cutoff=0.5)
-    hint = f" Did you mean {', '.join(similar)}?" if similar else ""
+    close = difflib.get_close_matches(wanted, frame[key].tolist(), n=max(1, len(frame)), cutoff=0.6)
+    # The closest first; of equally close ones those whose ids come first.
+    similar = sorted(close, key=lambda name: (-difflib.SequenceMatcher(None, name, wanted).ratio(), name))
+    hint = f" Did you mean {', '.join(similar[:_SUGGESTIONS_COUNT])}?" if similar else ""
     raise UnknownPairError(
         f"The marketplace has no {what} {wanted!r} that can be used ({len(frame):,} were looked through; "
         f"rows that break the contract are listed by `platform-assets checks`).{hint}"
@@ -195,10 +197,12 @@ def _standing(
 ) -> str:
     if rank is not None:
         return f"Place {rank} of {shown_count} in the published list." + (
-            " The filters refuse the pair by now; the next refresh takes it out." if refusals else ""
+            " It is no candidate any more: the next refresh takes it out."
+            if refusals or candidate_rank is None
+            else ""
         )
     if refusals:
-        return f"Not matched: {len(refusals)} of the filters refuse the pair."
+        return f"Not matched: refused by {', '.join(refusal.filter for refusal in refusals)}."
     if candidate_rank is not None:
         return f"Candidate {candidate_rank} of {candidates_count}, behind the {shown_count} places that are published."
     if last_score is None:

@@ -16,25 +16,27 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from platform_assets.matching.developer_rows import (
+    facets_of,
+    on_vector_grid,
+    positions_of,
+    skills_of,
+    words_of,
+)
 from platform_assets.matching.repositories import (
     SHARE_BITS,
-    VECTOR_BITS,
     Floats,
     Integers,
     WordCounts,
     count_words,
     on_grid,
-    sparse_matrix,
     split_words,
 )
 from platform_assets.matching.statistics import CorpusStatistics
-from platform_assets.matching.vectors import Vectors, checked_vectors, unit_rows
+from platform_assets.matching.vectors import Vectors, checked_vectors
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
-
-RELATED_SHARE = 0.5
-"""What a skill's closest neighbour counts for where the skill itself is missing; set by judgement."""
 
 MAX_TITLE_RARITY = 2.0
 """A long title matches no better for its length: beyond two rare words, matches count as a share of the title."""
@@ -164,12 +166,12 @@ def developer_features(
     if word_counts is not None:
         word_counts = word_counts.rows(np.flatnonzero(is_known))
     repositories = repositories[is_known]
-    row_developer = _positions(repositories, position)
-    words = _words(
+    row_developer = positions_of(repositories, position)
+    words = words_of(
         repositories, row_developer, len(ids), word_counts or count_words(repositories), statistics
     )
-    skills = _skills(skill_profiles[skill_profiles["developer_id"].isin(position)], position, statistics)
-    facets = _facets(vectors[vectors["developer_id"].isin(position)], position, statistics)
+    skills = skills_of(skill_profiles[skill_profiles["developer_id"].isin(position)], position, statistics)
+    facets = facets_of(vectors[vectors["developer_id"].isin(position)], position, statistics)
     return DeveloperFeatures(
         developer_ids=ids,
         facet_developer=facets.developer,
@@ -211,7 +213,7 @@ def project_features(
         project_id: dict(zip(rows["skill_id"], rows["weight"].astype(float)))
         for project_id, rows in requirements.groupby("project_id")
     }
-    matrix = _on_vector_grid(checked_vectors(vectors["vector"], vectors["project_id"]))
+    matrix = on_vector_grid(checked_vectors(vectors["vector"], vectors["project_id"]))
     vector_of = dict(zip(vectors["project_id"], matrix))
     return tuple(
         ProjectFeatures(
@@ -225,127 +227,6 @@ def project_features(
         )
         for row in projects.sort_values("project_id").to_dict("records")
     )
-
-
-@dataclass(frozen=True)
-class _Table:
-    matrix: csr_matrix
-    columns: Mapping[str, int]
-
-
-def _positions(frame: pd.DataFrame, position: Mapping[str, int]) -> Integers:
-    return np.array([position[developer] for developer in frame["developer_id"]], dtype=np.int64)
-
-
-def _words(
-    repositories: pd.DataFrame,
-    row_developer: Integers,
-    developers_count: int,
-    counts: WordCounts,
-    statistics: CorpusStatistics,
-) -> _Table:
-    """The best of a developer's repositories for each word: √n, at most 1, for n texts of their own or their colleagues'.
-
-    Word by word, so that a word counts once for a developer however many repositories it is found in.
-    """
-    own = counts.counts.tocoo()
-    names = [*statistics.words, *sorted(set(counts.words) - statistics.word_columns.keys())]
-    columns = {word: column for column, word in enumerate(names)}
-    column_of = np.array([columns[word] for word in counts.words], dtype=np.int64)
-    shared_row = np.array(
-        [statistics.repository_rows.get(name, -1) for name in repositories["repository"]], dtype=np.int64
-    )
-    shared = statistics.repository_words[shared_row[shared_row >= 0]].tocoo()
-    rows = np.concatenate([row_developer[own.row], row_developer[shared_row >= 0][shared.row]])
-    found = np.concatenate([column_of[own.col], shared.col.astype(np.int64)])
-    use = np.minimum(1.0, np.sqrt(np.concatenate([own.data, shared.data])))
-    return _Table(_largest(rows, found, use, (developers_count, len(names))), columns)
-
-
-def _largest(rows: Integers, columns: Integers, values: Floats, shape: tuple[int, int]) -> csr_matrix:
-    """The largest value at each place, on the grid; values lie between 0 and 1."""
-    from scipy.sparse import csr_matrix
-
-    # Place and value in one whole number, as sorting numbers is many times quicker than sorting by keys.
-    value_bits = SHARE_BITS + 1
-    numbers = np.rint(values * 2.0**SHARE_BITS).astype(np.int64)
-    packed = np.sort(((rows * shape[1] + columns) << value_bits) | numbers)
-    places = packed >> value_bits
-    packed = packed[np.append(places[1:] != places[:-1], True)[: len(places)]]
-    places = packed >> value_bits
-    largest = (packed & ((1 << value_bits) - 1)) / 2.0**SHARE_BITS
-    return csr_matrix((largest, (places // max(1, shape[1]), places % max(1, shape[1]))), shape=shape)
-
-
-def _skills(profiles: pd.DataFrame, position: Mapping[str, int], statistics: CorpusStatistics) -> _Table:
-    """Confidences, and for skills next to those a part of them, where it is more than the skill's own."""
-    from scipy.sparse import csr_matrix
-
-    names = sorted(
-        {
-            *statistics.skill_rarity,
-            *profiles["skill_id"],
-            *(other for others in statistics.related_skills.values() for other, _ in others),
-        }
-    )
-    columns = {skill: column for column, skill in enumerate(names)}
-    shape = (len(position), len(names))
-    own = sparse_matrix(
-        on_grid(np.clip(profiles["confidence"].to_numpy(dtype=np.float64), 0.0, 1.0), SHARE_BITS),
-        _positions(profiles, position),
-        [columns[skill] for skill in profiles["skill_id"]],
-        shape,
-    )
-    matrix = csr_matrix(own)
-    # One neighbour of each skill at a time: the maximum over them needs no room for their sum.
-    for place in range(max(map(len, statistics.related_skills.values()), default=0)):
-        steps = [
-            (columns[other], columns[skill], weight)
-            for skill, others in statistics.related_skills.items()
-            if skill in columns
-            for other, weight in others[place : place + 1]
-        ]
-        step = sparse_matrix(
-            [RELATED_SHARE * weight for _, _, weight in steps],
-            [other for other, _, _ in steps],
-            [skill for _, skill, _ in steps],
-            (len(names), len(names)),
-        )
-        part = own @ step
-        part.data = on_grid(part.data, SHARE_BITS)
-        matrix = matrix.maximum(part)
-    matrix = csr_matrix(matrix)
-    matrix.eliminate_zeros()
-    matrix.sort_indices()
-    return _Table(matrix, columns)
-
-
-@dataclass(frozen=True)
-class _Facets:
-    developer: Integers
-    names: tuple[str, ...]
-    vectors: Vectors
-
-
-def _facets(vectors: pd.DataFrame, position: Mapping[str, int], statistics: CorpusStatistics) -> _Facets:
-    """Own work and the mean over the repository's contributors, in equal parts.
-
-    A few commit subjects say little of what a repository is for; its contributors together do.
-    """
-    vectors = vectors.sort_values(["developer_id", "facet"])
-    own = _on_vector_grid(checked_vectors(vectors["vector"], vectors["developer_id"]))
-    mixed = own.astype(np.float64)
-    means = statistics.repository_vectors
-    shared = np.array([statistics.repository_rows.get(name, -1) for name in vectors["facet"]], dtype=np.int64)
-    # After a change of the model, means of the old one stay out until the statistics are computed again.
-    if means.shape[1] == own.shape[1]:
-        mixed[shared >= 0] += means[shared[shared >= 0]]
-    return _Facets(_positions(vectors, position), tuple(vectors["facet"]), unit_rows(mixed))
-
-
-def _on_vector_grid(vectors: Vectors) -> Vectors:
-    """Vectors, whose length the check lets be off by 1 %, at length 1 on the grid."""
-    return unit_rows(on_grid(vectors, VECTOR_BITS))
 
 
 def _asked_shares(asked: Mapping[str, float], statistics: CorpusStatistics) -> dict[str, float]:

@@ -250,8 +250,7 @@ def rough_products(projects: ProjectSide, rows: slice, developers: DeveloperSide
     if kernel is FLOAT32:
         rough: Rough = left @ developers.dense[0].T
         for further in developers.dense[1:]:
-            head = rough[:, : len(further)]
-            np.maximum(head, left @ further.T, out=head)
+            np.maximum(rough[:, : len(further)], left @ further.T, out=rough[:, : len(further)])
         return rough
     import torch
 

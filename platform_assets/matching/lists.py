@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from platform_assets.matching.repositories import Integers
+from platform_assets.matching.repositories import Floats, Integers
 from platform_assets.matching.scoring import TERMS, UNITS_PER_POINT
 
 Mask = npt.NDArray[np.bool_]
@@ -290,14 +290,14 @@ def lists_of_rows(rows: pd.DataFrame, bounds: pd.DataFrame) -> Lists:
         developer_ids,
         entries.in_order(),
         is_whole,
-        to_units(bounds["score"].astype(float).fillna(0.0).to_numpy(dtype=np.float64)),
+        to_units(np.nan_to_num(bounds["score"].to_numpy(dtype=np.float64))),
         np.array(
             [code_of[name] if isinstance(name, str) else 0 for name in bounds["developer_id"]], dtype=np.int64
         ),
     )
 
 
-def to_units(points: npt.NDArray[np.float64]) -> Integers:
+def to_units(points: Floats) -> Integers:
     """Points of a score in whole millionths; exact for what was divided from them."""
     units: Integers = np.rint(points * UNITS_PER_POINT).astype(np.int64)
     return units

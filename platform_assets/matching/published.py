@@ -23,12 +23,15 @@ from platform_assets.matching.digests import content_digest
 from platform_assets.matching.exposure import Tradeoff, measure_tradeoff
 from platform_assets.matching.gates import Gate
 from platform_assets.matching.outcomes import events_until, outcome_grades
-from platform_assets.matching.publication import Outcome
+from platform_assets.matching.publication import Outcome, Version
 from platform_assets.matching.rerank import developer_limits, placement_counts, rerank
 from platform_assets.tables import marketplace
 from platform_assets.tables.matching import match_candidates, match_changes, match_versions, matches
 
 LIST_NAME = "matches"
+
+RE_RANKED = "re_ranked"
+"""The cause of a change that the candidates did not have."""
 
 
 def refresh_matches(
@@ -93,7 +96,7 @@ def refresh_matches(
         if not all(gate.holds for gate in measured):
             publication.refuse(database, building, gates=measured, alerts=alerts, now=now())
             return Outcome("refused", WriteCounts(), details)
-        changes = _changes(database, before if live else planned, planned, first)
+        changes = _changes(database, live, before, planned, first)
         counts = publication.publish(
             database,
             building,
@@ -201,17 +204,31 @@ def _measure(
     ]
 
 
-def _changes(database: Database, before: pd.DataFrame, planned: pd.DataFrame, first: int) -> pd.DataFrame:
-    """What readers see change: for the candidates' reasons where these changed, too, or else by the re-rank."""
+def _changes(
+    database: Database, live: Version | None, before: pd.DataFrame, planned: pd.DataFrame, first: int
+) -> pd.DataFrame:
+    """What readers see change: for the candidates' causes where these have changed, too, or else by the re-rank."""
+    if live is None:
+        before = planned
+    projects = {*before["project_id"], *planned["project_id"]}
     changes = list_changes(
-        before, planned, first=first, reasons=Reasons(for_all="re_ranked"), why_not=lambda _: {}
+        before,
+        planned,
+        first=first,
+        reasons=Reasons(listed_projects=projects, open_projects=projects, for_all=RE_RANKED),
+        why_not=lambda _: {},
     )
     versions, table = match_versions, match_changes
     of_candidates = database.read(
         sa.select(table.c.project_id, table.c.developer_id, table.c.change, table.c.cause)
         .join(versions, versions.c.version_id == table.c.version_id)
-        .where(versions.c.list_name == "match_candidates", versions.c.state == "published")
+        .where(
+            versions.c.list_name == match_candidates.name,
+            versions.c.version_id > (live.version_id if live else 0),
+        )
+        .order_by(versions.c.version_id)
     )
     keys = ["project_id", "developer_id", "change"]
-    known = changes[keys].merge(of_candidates, on=keys, how="left")["cause"]
+    latest = of_candidates.drop_duplicates(keys, keep="last")
+    known = changes[keys].merge(latest, on=keys, how="left")["cause"]
     return changes.assign(cause=known.where(known.notna(), changes["cause"]))

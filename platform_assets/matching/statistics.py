@@ -220,19 +220,12 @@ def _relatedness(repositories: pd.DataFrame, row_repository: Integers, contribut
 
 
 def _mean_directions(vectors: pd.DataFrame, names: Sequence[str]) -> npt.NDArray[np.float32]:
+    matrix = on_grid(checked_vectors(vectors["vector"], vectors["developer_id"]), VECTOR_BITS)
     row_of = {name: row for row, name in enumerate(names)}
-    known = vectors[vectors["facet"].isin(row_of)]
-    # The whole table is checked, so that what is stored today can be used today.
-    dimensions = checked_vectors(vectors["vector"], vectors["developer_id"]).shape[1]
-    sums = np.zeros((len(names), dimensions))
-    rows = np.array([row_of[name] for name in known["facet"]], dtype=np.int64)
-    np.add.at(
-        sums,
-        rows,
-        on_grid(checked_vectors(known["vector"], known["developer_id"]), VECTOR_BITS).reshape(
-            len(rows), dimensions
-        ),
-    )
+    rows = np.array([row_of.get(facet, -1) for facet in vectors["facet"]], dtype=np.int64)
+    sums = np.zeros((len(names), matrix.shape[1]))
+    # Sums of numbers on a grid are exact, in whatever order the rows come.
+    np.add.at(sums, rows[rows >= 0], matrix[rows >= 0])
     return unit_rows(sums)
 
 

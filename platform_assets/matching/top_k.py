@@ -190,6 +190,7 @@ def rank_candidates(
     reserve: int,
     as_of: dt.date,
     weights: Weights = DEFAULT_WEIGHTS,
+    shape: BlockShape = DEFAULT_SHAPE,
 ) -> pd.DataFrame:
     """Rows of `platform.match_candidates`: for each project the K + R best developers who may be matched.
 
@@ -201,6 +202,7 @@ def rank_candidates(
         reserve: Places behind it.
         as_of: Day for which the scores hold.
         weights: What terms are worth.
+        shape: Sizes of blocks.
 
     Returns:
         `project_id`, `developer_id`, `rank` from 1, `score`, `reasons`, `as_of`; by score downwards, ties by developer
@@ -212,7 +214,7 @@ def rank_candidates(
     """
     if k < 1 or reserve < 0:
         raise ValueError(f"k={k} must be at least 1, reserve={reserve} at least 0")
-    best = best_pairs(projects, developers, allowed, count=k + reserve, weights=weights)
+    best = best_pairs(projects, developers, allowed, count=k + reserve, weights=weights, shape=shape)
     firsts = np.searchsorted(best.projects, best.projects)
     return pd.DataFrame(
         {

@@ -13,7 +13,7 @@ import pandas as pd
 
 from platform_assets.currencies import format_minor
 from platform_assets.matching.features import DeveloperFeatures, ProjectFeatures
-from platform_assets.matching.filters import Filters, overlap_hours
+from platform_assets.matching.filters import Filters, overlap_hours, utc_offset_hours
 
 _NAMED_COUNT = 8
 
@@ -65,7 +65,11 @@ def _rate(project: ProjectFeatures, _: DeveloperFeatures, project_row: Row, deve
     paid = "any rate"
     if project.affordable_rate_minor is not None:
         paid = f"at most {_money(project.affordable_rate_minor, project_row['currency'])} an hour"
-    return f"asks {_rate_of(developer_row)}; the client can pay {paid}"
+    is_comparable = _is_missing(developer_row["hourly_rate_minor"]) or (
+        project.currency in (None, developer_row["currency"])
+    )
+    told = f"asks {_rate_of(developer_row)}; the client can pay {paid}"
+    return told if is_comparable else f"{told}: two currencies don't compare"
 
 
 def _availability(_: ProjectFeatures, __: DeveloperFeatures, project_row: Row, developer_row: Row) -> str:
@@ -74,7 +78,7 @@ def _availability(_: ProjectFeatures, __: DeveloperFeatures, project_row: Row, d
 
 
 def _reputation(_: ProjectFeatures, __: DeveloperFeatures, ___: Row, developer_row: Row) -> str:
-    if not developer_row["rating_count"] or pd.isna(developer_row["rating_average"]):
+    if not developer_row["rating_count"] or _is_missing(developer_row["rating_average"]):
         return "not rated yet"
     return f"rated {developer_row['rating_average']:.2f} of 5 by {int(developer_row['rating_count'])} clients"
 
@@ -107,7 +111,7 @@ def _active(_: Filters, __: Row, ___: Row) -> str:
 
 def _available(filters: Filters, _: Row, developer: Row) -> str:
     free = developer["available_from"]
-    told = "not available" if pd.isna(free) else f"free from {pd.Timestamp(free).date()}"
+    told = "not available" if _is_missing(free) else f"free from {np.datetime64(free, 'D')}"
     return f"the developer is {told}; the work begins by {filters.latest_starts[0]} at the latest"
 
 
@@ -117,9 +121,11 @@ def _rate_or_currency(_: Filters, project: Row, developer: Row) -> str:
 
 
 def _time_zone(filters: Filters, project: Row, developer: Row) -> str:
-    shared = overlap_hours(filters.developer_offsets_h, filters.project_offsets_h)[0]
+    zones = (developer["time_zone"], project["time_zone"])
+    ours, theirs = (np.array([utc_offset_hours(zone, filters.as_of)]) for zone in zones)
+    shared = overlap_hours(ours, theirs)[0]
     return (
-        f"{developer['time_zone']} and {project['time_zone']} share {shared:g} working hours a day; "
+        f"{zones[0]} and {zones[1]} share {shared:g} working hours a day; "
         f"{int(project['min_overlap_hours'])} are wanted"
     )
 
@@ -155,7 +161,7 @@ def _listed(parts: list[str]) -> str:
 
 def _rate_of(developer: Row) -> str:
     rate = developer["hourly_rate_minor"]
-    return "no stated rate" if pd.isna(rate) else f"{_money(rate, developer['currency'])} an hour"
+    return "no stated rate" if _is_missing(rate) else f"{_money(rate, developer['currency'])} an hour"
 
 
 def _money(amount_minor: float, currency: Any) -> str:
@@ -163,4 +169,8 @@ def _money(amount_minor: float, currency: Any) -> str:
 
 
 def _hours(value: Any) -> str:
-    return "unknown hours" if pd.isna(value) else f"{int(value)} hours"
+    return "unknown hours" if _is_missing(value) else f"{int(value)} hours"
+
+
+def _is_missing(value: Any) -> bool:
+    return bool(pd.isna(value))

@@ -11,8 +11,9 @@ from platform_assets.matching.filters import (
     FILTERS,
     START_SLACK_DAYS,
     Filters,
-    allowed,
+    allowed_pairs,
     overlap_hours,
+    refused_counts,
     utc_offset_hours,
     why_not,
 )
@@ -21,16 +22,29 @@ AS_OF = given_that.AS_OF
 
 
 def _why_not(developer, project, *, contracts=(), blocks=(), as_of=AS_OF):
-    filters = Filters(
-        developers=given_that.developers({"developer_id": "a", **developer}),
+    filters = _filters(
+        given_that.developers({"developer_id": "a", **developer}, {"developer_id": "b"}),
+        given_that.projects({"project_id": "p", **project}, {"project_id": "q", "client_id": "q's"}),
+        contracts=contracts,
+        blocks=blocks,
+        as_of=as_of,
+    )
+    reasons = why_not(filters, "p", "a")
+    both = allowed_pairs(filters, np.array([1, 0, 1]), np.array([1, 0, 1]))
+    assert both.tolist() == [True, not reasons, True], (
+        "the pair's answer, among pairs that nothing keeps apart"
+    )
+    return reasons
+
+
+def _filters(developers, projects, *, contracts=(), blocks=(), as_of=AS_OF):
+    return Filters(
+        developers=developers,
+        projects=projects,
         contracts=pd.DataFrame(contracts, columns=["project_id", "developer_id", "status"]),
         blocks=pd.DataFrame(blocks, columns=["client_id", "developer_id"]),
         as_of=as_of,
     )
-    row = given_that.projects({"project_id": "p", **project}).to_dict("records")[0]
-    reasons = why_not(filters, row, "a")
-    assert allowed(filters, row).tolist() == [not reasons]
-    return reasons
 
 
 def test_a_developer_about_whom_nothing_speaks_passes():
@@ -157,14 +171,36 @@ def test_every_reason_is_told():
     assert reasons == list(FILTERS)
 
 
-def test_an_unknown_developer_is_an_error_and_not_a_refusal():
-    filters = Filters(
-        developers=given_that.developers(),
-        contracts=pd.DataFrame(columns=["project_id", "developer_id", "status"]),
-        blocks=pd.DataFrame(columns=["client_id", "developer_id"]),
-        as_of=AS_OF,
-    )
-    row = given_that.projects({"project_id": "p"}).to_dict("records")[0]
-    assert allowed(filters, row).shape == (0,)
+def test_unknown_ids_are_errors_and_no_refusals():
+    filters = _filters(given_that.developers({"developer_id": "a"}), given_that.projects({"project_id": "p"}))
     with pytest.raises(KeyError, match="no developer x"):
-        why_not(filters, row, "x")
+        why_not(filters, "p", "x")
+    with pytest.raises(KeyError, match="no project x"):
+        why_not(filters, "x", "a")
+    with pytest.raises(KeyError, match="no project x"):
+        refused_counts(filters, "x")
+
+
+def test_nobody_on_either_side_is_no_error():
+    filters = _filters(given_that.developers(), given_that.projects())
+    nobody = np.empty(0, dtype=np.int64)
+    assert allowed_pairs(filters, nobody, nobody).shape == (0,)
+
+
+def test_what_leaves_nobody_is_told_by_numbers():
+    filters = _filters(
+        given_that.developers(
+            {"developer_id": "a", "is_active": False},
+            {"developer_id": "b", "hourly_rate_minor": 9, "currency": "USD"},
+            {"developer_id": "c", "hourly_rate_minor": 9, "currency": "USD"},
+        ),
+        given_that.projects({"project_id": "p", "max_hourly_rate_minor": 5, "currency": "USD"}),
+        blocks=[("client", "c")],
+    )
+    assert not allowed_pairs(filters, np.zeros(3, dtype=np.int64), np.arange(3)).any()
+    refused = refused_counts(filters, "p")
+    assert {name: count for name, count in refused.items() if count} == {
+        "not_active": 1,
+        "rate_or_currency": 2,
+        "blocked": 1,
+    }

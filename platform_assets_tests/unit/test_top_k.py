@@ -8,78 +8,151 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from platform_assets.matching.features import MatchingInputError
-from platform_assets.matching.scoring import score_pair, weights_from_values
+from platform_assets.matching.kernels import BFLOAT16, FLOAT32
+from platform_assets.matching.scoring import score_pairs
 from platform_assets.matching.top_k import (
     MATCH_COLUMNS,
-    best_developers,
-    cosine_error,
+    BlockShape,
+    best_pairs,
+    last_kept_scores,
     publish,
     rank_candidates,
 )
+from platform_assets.matching.vectors import MatchingInputError
+from platform_assets.matching.weights import DEFAULT_WEIGHTS, weights_from_values
 
 
-def _everybody(developers):
-    return lambda project: np.ones(len(developers.developer_ids), dtype=np.bool_)
+def _everybody(projects, developers):
+    return np.ones(len(projects), dtype=np.bool_)
 
 
-def _brute_force(projects, developers, allowed, count, weights):
+def _brute_force(projects, developers, may_match, count, weights=DEFAULT_WEIGHTS):
     rows = []
-    for project in projects:
-        mask = allowed(project)
-        scored = [
-            (*score_pair(project, developers, i, weights=weights), developer)
-            for i, developer in enumerate(developers.developer_ids)
-            if mask[i]
-        ]
-        scored.sort(key=lambda row: (-row[0], row[2]))
+    for row, project in enumerate(projects):
+        positions = np.flatnonzero(may_match[row])
+        pairs = np.stack([np.full(len(positions), row), positions], axis=1)
+        scores = score_pairs(projects, developers, pairs, weights=weights)
+        scored = sorted(
+            (
+                (scores.points[i], developers.developer_ids[position], scores.reasons(i))
+                for i, position in enumerate(positions)
+            ),
+            key=lambda found: (-found[0], found[1]),
+        )
         rows += [
             (project.project_id, developer, rank, score, reasons)
-            for rank, (score, reasons, developer) in enumerate(scored[:count], start=1)
+            for rank, (score, developer, reasons) in enumerate(scored[:count], start=1)
         ]
     return rows
 
 
-def _rank(projects, developers, allowed=None, *, k=3, reserve=2, **options):
+def _rank(projects, developers, allowed=_everybody, *, k=3, reserve=2, **options):
     return rank_candidates(
-        projects,
-        developers,
-        allowed or _everybody(developers),
-        k=k,
-        reserve=reserve,
-        as_of=given_that.AS_OF,
-        **options,
+        projects, developers, allowed, k=k, reserve=reserve, as_of=given_that.AS_OF, **options
     )
 
 
-@settings(max_examples=40, deadline=None)
+def _rows(frame):
+    return [tuple(row) for row in frame.drop(columns="as_of").itertuples(index=False)]
+
+
+_SHAPES = st.builds(
+    BlockShape,
+    projects=st.integers(1, 6),
+    developers=st.integers(1, 60),
+    workers=st.integers(1, 3),
+    kernel=st.sampled_from([FLOAT32, BFLOAT16]),
+)
+
+
+@settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 100_000),
-    developers_count=st.integers(1, 40),
-    projects_count=st.integers(1, 5),
+    developers_count=st.integers(1, 60),
+    projects_count=st.integers(1, 6),
     k=st.integers(1, 12),
     reserve=st.integers(0, 6),
-    block=st.integers(1, 6),
+    shape=_SHAPES,
     ties=st.booleans(),
-    passed=st.floats(0, 1),
+    passed=st.sampled_from([0.0, 0.05, 0.5, 1.0]),
     meaning=st.floats(0, 50),
 )
 def test_the_result_is_that_of_scoring_and_sorting_every_permitted_pair(
-    seed, developers_count, projects_count, k, reserve, block, ties, passed, meaning
+    seed, developers_count, projects_count, k, reserve, shape, ties, passed, meaning
 ):
     developers, projects = given_that.random_marketplace(seed, developers_count, projects_count, ties=ties)
-    rng = np.random.default_rng(seed)
-    masks = {project.project_id: rng.random(developers_count) < passed for project in projects}
+    may_match = np.random.default_rng(seed).random((projects_count, developers_count)) < passed
     weights = weights_from_values({"meaning": meaning}, reason="test")
 
-    def allowed(project):
-        return masks[project.project_id]
+    found = _rank(
+        projects,
+        developers,
+        lambda rows, positions: may_match[rows, positions],
+        k=k,
+        reserve=reserve,
+        weights=weights,
+        shape=shape,
+    )
+
+    assert _rows(found) == _brute_force(projects, developers, may_match, k + reserve, weights)
+
+
+@pytest.mark.parametrize("kernel", [FLOAT32, BFLOAT16])
+@pytest.mark.parametrize("passed", [0.002, 0.03, 0.6])
+def test_a_pool_of_many_chunks_is_searched_exactly_whatever_the_filters_let_through(kernel, passed):
+    developers, projects = given_that.random_marketplace(11, 4_000, 7, dimensions=48)
+    may_match = np.random.default_rng(1).random((7, 4_000)) < passed
+    shape = BlockShape(projects=3, developers=1_500, kernel=kernel)
 
     found = _rank(
-        projects, developers, allowed, k=k, reserve=reserve, weights=weights, projects_per_block=block
+        projects, developers, lambda rows, positions: may_match[rows, positions], k=20, reserve=5, shape=shape
     )
-    expected = _brute_force(projects, developers, allowed, k + reserve, weights)
-    assert [tuple(row) for row in found.drop(columns="as_of").itertuples(index=False)] == expected
+
+    assert _rows(found) == _brute_force(projects, developers, may_match, 25)
+
+
+@pytest.mark.parametrize("kernel", [FLOAT32, BFLOAT16])
+def test_developers_that_differ_by_less_than_the_kernels_error_are_ordered_exactly(kernel):
+    rng = np.random.default_rng(5)
+    people = [f"d{i:04}" for i in range(2_000)]
+    base = rng.normal(size=384)
+    # All nearly alike, so that an approximate score alone would choose by its error.
+    placed = given_that.vectors(*((name, "profile", base + 1e-4 * rng.normal(size=384)) for name in people))
+    developers = given_that.developer_side(
+        given_that.developers(*({"developer_id": name} for name in people)), placed=placed
+    )
+    projects = given_that.project_side(given_that.projects({"project_id": "p"}), placed=[("p", base)])
+
+    found = _rank(projects, developers, k=50, reserve=25, shape=BlockShape(kernel=kernel))
+
+    assert _rows(found) == _brute_force(projects, developers, np.ones((1, 2_000), dtype=np.bool_), 75)
+
+
+def test_a_known_least_score_changes_nothing_about_those_who_reach_it():
+    developers, projects = given_that.random_marketplace(12, 300, 5)
+    everything = best_pairs(projects, developers, _everybody, count=20)
+    least = np.array([np.sort(everything.scores.points[everything.projects == row])[10] for row in range(5)])
+
+    found = best_pairs(projects, developers, _everybody, count=20, at_least=least)
+
+    reaching = everything.scores.points >= least[everything.projects]
+    assert found.projects.tolist() == everything.projects[reaching].tolist()
+    assert found.developers.tolist() == everything.developers[reaching].tolist()
+    assert found.scores.units.tolist() == everything.scores.units[reaching].tolist()
+
+
+def test_the_score_of_the_last_place_is_told_for_full_lists_alone():
+    developers, projects = given_that.random_marketplace(13, 6, 2)
+    only_two = projects[1].project_id
+
+    def allowed(rows, positions):
+        return (rows == 0) | (positions < 2)
+
+    found = _rank(projects, developers, allowed, k=3, reserve=1)
+
+    full = found[found["project_id"] == projects[0].project_id]
+    assert last_kept_scores(found, places=4) == {projects[0].project_id: full["score"].iloc[-1]}
+    assert len(found[found["project_id"] == only_two]) == 2
 
 
 def test_the_frame_has_the_columns_of_the_table_even_when_it_is_empty():
@@ -88,7 +161,8 @@ def test_the_frame_has_the_columns_of_the_table_even_when_it_is_empty():
     for empty in (
         _rank((), developers),
         _rank(projects, nobody),
-        _rank(projects, developers, lambda _: np.zeros(5, dtype=np.bool_)),
+        _rank((), nobody),
+        _rank(projects, developers, lambda rows, _: np.zeros(len(rows), dtype=np.bool_)),
     ):
         assert list(empty.columns) == list(MATCH_COLUMNS)
         assert empty.empty
@@ -128,42 +202,16 @@ def test_publish_keeps_the_first_k_of_each_project():
     assert len(published) == 8
 
 
-def test_a_preselection_that_is_off_by_the_bound_still_holds_the_best():
-    rng = np.random.default_rng(5)
-    people = [f"d{i:03}" for i in range(200)]
-    base = rng.normal(size=384)
-    # All nearly alike, so that the preselection's error decides if anything does.
-    placed = given_that.vectors(*((name, "profile", base + 1e-5 * rng.normal(size=384)) for name in people))
-    developers = given_that.developer_side(
-        given_that.developers(*({"developer_id": name} for name in people)), placed=placed
-    )
-    (project,) = given_that.project_side(given_that.projects({"project_id": "p"}), placed=[("p", base)])
-    exact = developers.vectors.astype(np.float64) @ project.vector.astype(np.float64)
-    everybody = np.arange(len(people))
-    _, scores = best_developers(project, developers, everybody, count=5)
-    best = set(np.lexsort((everybody, -scores.totals))[:5])
-    for _ in range(20):
-        off = exact + rng.choice([-1, 1], size=len(people)) * cosine_error(384)
-        positions, _ = best_developers(project, developers, everybody, count=5, cosines=off)
-        assert best <= set(positions)
-
-
-def test_the_bound_holds_for_float32_products():
-    rng = np.random.default_rng(6)
-    left = rng.normal(size=(500, 384))
-    left = (left / np.linalg.norm(left, axis=1, keepdims=True)).astype(np.float32)
-    exact = left.astype(np.float64) @ left.astype(np.float64).T
-    assert np.abs((left @ left.T).astype(np.float64) - exact).max() < cosine_error(384)
-
-
 def test_senseless_arguments_are_refused():
     developers, projects = given_that.random_marketplace(4, 3, 1)
     with pytest.raises(ValueError, match="k=0"):
         _rank(projects, developers, k=0)
     with pytest.raises(ValueError, match="reserve=-1"):
         _rank(projects, developers, reserve=-1)
-    with pytest.raises(ValueError, match="filter of project"):
-        _rank(projects, developers, lambda _: np.ones(2, dtype=np.bool_))
+    with pytest.raises(ValueError, match="count=0"):
+        best_pairs(projects, developers, _everybody, count=0)
+    with pytest.raises(ValueError, match="at least one"):
+        BlockShape(projects=0)
 
 
 def test_mixed_dimensions_are_refused():
@@ -171,6 +219,16 @@ def test_mixed_dimensions_are_refused():
     projects = given_that.project_side(given_that.projects({"project_id": "p"}), placed=[("p", [1, 0, 0])])
     with pytest.raises(MatchingInputError, match="two models"):
         _rank(projects, developers)
+
+
+def test_an_error_in_a_filter_ends_the_search():
+    developers, projects = given_that.random_marketplace(4, 30, 1)
+
+    def broken(rows, positions):
+        raise RuntimeError("no filter")
+
+    with pytest.raises(RuntimeError, match="no filter"):
+        _rank(projects, developers, broken)
 
 
 def test_a_thousand_developers_and_two_hundred_projects_take_less_than_two_seconds():
