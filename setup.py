@@ -45,7 +45,7 @@ setup(
         "graphql-core",
         "httpx",
         "jinja2",
-        # The payment report's charts.
+        # Charts of the payment report, plots in the metadata of analytics.
         "matplotlib",
         "numpy",
         "pydantic",

@@ -9,6 +9,8 @@ import dagster as dg
 
 import platform_assets.matching.assets
 import platform_assets.matching.checks
+import platform_assets.matching.service_assets
+import platform_assets.matching.service_checks
 import platform_assets.payments.assets
 import platform_assets.payments.checks
 import platform_assets.profiles.assets
@@ -21,6 +23,7 @@ from platform_assets.settings import Settings, load_settings
 DOMAINS = (
     (platform_assets.profiles.assets, platform_assets.profiles.checks),
     (platform_assets.matching.assets, platform_assets.matching.checks),
+    (platform_assets.matching.service_assets, platform_assets.matching.service_checks),
     (platform_assets.payments.assets, platform_assets.payments.checks),
 )
 

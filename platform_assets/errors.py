@@ -3,6 +3,7 @@
     PlatformError
     ├── ConfigurationError      settings: the environment asks for something that can't work
     ├── AlreadyRunningError     main_run: another run is at work in the same folder
+    ├── AdHocMatchError         ad_hoc_match: what was asked for can't be searched
     ├── LocalUiError            local_ui: the UI can't be started here
     ├── SchemaBehindError       migrations: the database is not of this release's version
     ├── MigrationError          migrations: it can't be brought to it

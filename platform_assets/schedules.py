@@ -85,6 +85,15 @@ TIMETABLE: tuple[Entry, ...] = (
         ("match_candidates", "matches"),
         Overlap.SKIP,
     ),
+    Entry("update_matching_analytics", "53 * * * *", "matching", ("matching_analytics",), Overlap.SKIP),
+    Entry("optimize_matching_performance", "35 4,16 * * *", "matching", ("matching_tuning",), Overlap.SKIP),
+    Entry(
+        "monitor_matching_service_health",
+        "*/5 * * * *",
+        "matching",
+        ("matching_service_health",),
+        Overlap.SKIP,
+    ),
     Entry(
         "cleanup_expired_matching_cache",
         "35 */6 * * *",

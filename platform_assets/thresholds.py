@@ -63,6 +63,11 @@ FRESHNESS_HOURS: dict[str, Threshold] = {
     "skill_graph_projection": _at_most(2, "hours", Severity.ERROR, "every 30 minutes; three ticks missed"),
     "match_candidates": _at_most(2, "hours", Severity.ERROR, "every 30 minutes; three ticks missed"),
     "matches": _at_most(2, "hours", Severity.ERROR, "every 30 minutes; three ticks missed"),
+    "matching_analytics": _at_most(3, "hours", Severity.WARN, "hourly; two ticks missed"),
+    "matching_tuning": _at_most(26, "hours", Severity.WARN, "every 12 hours; one tick missed"),
+    "matching_service_health": _at_most(
+        0.5, "hours", Severity.ERROR, "every 5 minutes; five ticks missed is half an hour without a look"
+    ),
     "matching_cache_cleanup": _at_most(8, "hours", Severity.ERROR, "every 6 hours; two hours of grace"),
     "gateway_transactions": _at_most(8, "hours", Severity.ERROR, "every 6 hours; two hours of grace"),
     "payment_analytics": _at_most(26, "hours", Severity.ERROR, "daily; two hours of grace"),
@@ -144,6 +149,42 @@ FULL_MATCH_COVERAGE_RATIO = _at_least(
 )
 REASONS_RESIDUAL = _at_most(
     1e-6, "score", Severity.ERROR, "the reasons add up to the score, which is rounded to 1e-6"
+)
+FIRST_PLACES_GINI = _at_most(
+    0.9,
+    "Gini coefficient",
+    Severity.WARN,
+    "first places go to more than the few; 0.9 is what lists by score alone come to where some are wanted by all",
+)
+PUBLISHED_NDCG = _at_least(
+    0.05,
+    "nDCG@10",
+    Severity.WARN,
+    "a random list of ten out of a thousand comes to about 0.01; below a few times that, the score tells little",
+)
+MATCH_PAGE_MS = _at_most(
+    200, "ms", Severity.ERROR, "95th percentile of a page of matches; a reader takes up to this for at once"
+)
+MATCH_PAGE_ERROR_RATIO = _at_most(
+    0, "ratio", Severity.ERROR, "the application's own query fails or takes more than two seconds"
+)
+EMPTY_PAGE_RATIO = _at_most(
+    0.05, "ratio", Severity.ERROR, "pages without a match; filters may leave nobody for a few projects"
+)
+STALEST_MATCHES_DAYS = _at_most(
+    1, "days", Severity.ERROR, "lists are of today, or of yesterday just after midnight"
+)
+SEARCH_RECALL_RATIO = _at_least(
+    0.95,
+    "ratio",
+    Severity.ERROR,
+    "share of the exact answer that the search by index finds under real filters",
+)
+UNDECIDED_TOPICS = _at_most(
+    0,
+    "topics",
+    Severity.WARN,
+    "each run decides on weights, the search index and upkeep, if only to keep them",
 )
 PUBLISHED_COVERAGE_RATIO = _at_least(
     1.0,

@@ -31,6 +31,8 @@ MAY_IMPORT_DAGSTER = {
     "sensors.py",
     "table_assets.py",
     *(f"{domain}/{name}" for domain in DOMAINS for name in ("assets.py", "checks.py")),
+    "matching/service_assets.py",
+    "matching/service_checks.py",
     "monitoring/check_states.py",
     "monitoring/run_history.py",
 }

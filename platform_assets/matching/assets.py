@@ -8,6 +8,7 @@ from platform_assets.matching.candidates import refresh_candidates
 from platform_assets.matching.cleanup import clean_up
 from platform_assets.matching.publication import ACCEPT_TAG, Alerts, Outcome
 from platform_assets.matching.published import refresh_matches
+from platform_assets.matching.tuning import current_weights
 from platform_assets.resources import Clock
 from platform_assets.table_assets import measured, table_asset, written
 from platform_assets.tables import matching as tables
@@ -45,6 +46,7 @@ def match_candidates(
         now=clock.read,
         alerts=alerts,
         is_accepted=ACCEPT_TAG in context.run.tags,
+        weights=current_weights(database, clock.as_of),
     )
     return _told(context, database, clock, outcome, tables.match_candidates)
 

@@ -318,13 +318,3 @@ def _fingerprint(list_name: str) -> str:
 
 def _written(gates: Sequence[Gate]) -> dict[str, Any]:
     return {gate.name: gate.as_dict() for gate in gates}
-
-
-def plan_matches(candidates: pd.DataFrame, *, first: int) -> pd.DataFrame:
-    """Rows of `platform.matches`: what is published of the candidates.
-
-    Args:
-        candidates: `platform.match_candidates`.
-        first: Places of a list.
-    """
-    return candidates[candidates["rank"] <= first].reset_index(drop=True)

@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 import pandas as pd
 import sqlalchemy as sa
 
 from platform_assets import thresholds
+from platform_assets.clients.contract import read_contract
 from platform_assets.clients.database import Database, WriteCounts
 from platform_assets.matching import gates, publication
+from platform_assets.matching.analytics import available_developers
 from platform_assets.matching.candidates import PLACES, basis_of
 from platform_assets.matching.changes import Reasons, list_changes
 from platform_assets.matching.digests import content_digest
+from platform_assets.matching.exposure import Tradeoff, measure_tradeoff
 from platform_assets.matching.gates import Gate
+from platform_assets.matching.outcomes import events_until, outcome_grades
 from platform_assets.matching.publication import Outcome, Version
+from platform_assets.matching.rerank import developer_limits, placement_counts, rerank
 from platform_assets.tables import marketplace
 from platform_assets.tables.matching import match_candidates, match_changes, match_versions, matches
 
@@ -52,7 +58,9 @@ def refresh_matches(
     """
     with publication.one_at_a_time(database, LIST_NAME):
         live = publication.live_version(database, LIST_NAME)
-        basis = basis_of(content_digest(database, [match_candidates]), first)
+        market = _read_market(database)
+        limits = developer_limits(market.developers, market.open_projects, as_of=as_of)
+        basis = basis_of(content_digest(database, [match_candidates]), first, limits.to_csv(index=False))
         is_intact = live is not None and publication.is_intact(database, live, LIST_NAME)
         if live and is_intact and live.is_of(as_of, basis):
             publication.confirm(database, LIST_NAME, alerts=alerts, now=now())
@@ -61,14 +69,14 @@ def refresh_matches(
             database, LIST_NAME, method="full", as_of=as_of, basis=basis, base=live, now=now()
         )
         candidates = _rows(database, match_candidates)
-        planned = publication.plan_matches(candidates, first=first)
+        planned = rerank(candidates, limits, k=first, as_of=as_of)
         before = _rows(database, matches) if live else planned.iloc[:0]
         developers_count = _count(database, marketplace.developers)
         measured = _measure(
             candidates,
             planned,
             before,
-            open_projects=_open_projects(database),
+            open_projects=market.open_projects["project_id"].tolist(),
             developers_count=developers_count,
             gated_churn=_churn_since(database, live.version_id) if live else 0.0,
             first=first,
@@ -81,6 +89,8 @@ def refresh_matches(
             "shown_ratio": planned["developer_id"].nunique() / max(1, developers_count),
             "exposure_gini": gates.exposure_gini(planned["developer_id"], developers_count),
             "versions_abandoned": abandoned_count,
+            **{f"places_{way}": count for way, count in placement_counts(planned).items()},
+            **_tradeoff(database, candidates, planned, market, as_of=as_of, first=first).numbers(),
             **{f"gate_{gate.name}": gate.value for gate in measured},
         }
         if not all(gate.holds for gate in measured):
@@ -110,12 +120,40 @@ def _count(database: Database, table: sa.Table) -> int:
     return int(database.read(sa.select(sa.func.count().label("n")).select_from(table))["n"].iloc[0])
 
 
-def _open_projects(database: Database) -> list[str]:
-    table = marketplace.projects
-    rows = database.read(
-        sa.select(sa.cast(table.c.project_id, sa.Text).label("id")).where(table.c.status == "open")
+@dataclass(frozen=True)
+class _Market:
+    """What the re-rank reads of the marketplace: its developers and its open projects."""
+
+    developers: pd.DataFrame
+    open_projects: pd.DataFrame
+
+
+def _read_market(database: Database) -> _Market:
+    projects = read_contract(database, marketplace.projects).rows
+    return _Market(
+        developers=read_contract(database, marketplace.developers).rows,
+        open_projects=projects[projects["status"] == "open"],
     )
-    return rows["id"].tolist()
+
+
+def _tradeoff(
+    database: Database,
+    candidates: pd.DataFrame,
+    planned: pd.DataFrame,
+    market: _Market,
+    *,
+    as_of: dt.date,
+    first: int,
+) -> Tradeoff:
+    """What the re-rank costs and gains, on what clients did where they did something."""
+    events = events_until(read_contract(database, marketplace.match_events).rows, as_of)
+    return measure_tradeoff(
+        candidates,
+        planned,
+        k=first,
+        population=available_developers(market.developers, as_of),
+        outcomes=outcome_grades(events),
+    )
 
 
 def _churn_since(database: Database, version_id: int) -> float:

@@ -40,6 +40,13 @@ matches = sa.Table(
     "matches",
     platform.metadata,
     *_match_columns(),
+    sa.Column(
+        "placement",
+        sa.Text,
+        nullable=False,
+        server_default="score",
+        comment="How the row got its place: by `score`, `capped`, as `newcomer` or `explored` (see matching.rerank).",
+    ),
     comment="One row is one published match of a project and a developer.",
 )
 
