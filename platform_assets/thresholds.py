@@ -65,6 +65,10 @@ FRESHNESS_HOURS: dict[str, Threshold] = {
     "matches": _at_most(2, "hours", Severity.ERROR, "every 30 minutes; three ticks missed"),
     "gateway_transactions": _at_most(8, "hours", Severity.ERROR, "every 6 hours; two hours of grace"),
     "payment_analytics": _at_most(26, "hours", Severity.ERROR, "daily; two hours of grace"),
+    "payment_reconciliation": _at_most(8, "hours", Severity.ERROR, "every 6 hours; two hours of grace"),
+    "overdue_payments": _at_most(3, "hours", Severity.ERROR, "hourly; two ticks missed"),
+    "payment_retries": _at_most(5, "hours", Severity.ERROR, "every 2 hours; two ticks missed"),
+    "gateway_metrics": _at_most(3, "hours", Severity.ERROR, "hourly; two ticks missed"),
 }
 
 PROFILE_AGE_HOURS = _at_most(
@@ -162,4 +166,81 @@ ANALYTICS_GRACE = dt.timedelta(hours=4)
 ANALYTICS_MISSING_DAYS = _at_most(0, "days", Severity.ERROR, "every day up to yesterday is computed")
 ANALYTICS_RESIDUAL_MINOR = _at_most(
     0, "minor units", Severity.ERROR, "totals equal the sum of the gateway's rows, exactly, in every currency"
+)
+
+
+@dataclass(frozen=True)
+class NetworkCap:
+    """How often a card network lets a declined card be tried again.
+
+    Attributes:
+        brand: The network, as the gateway writes it.
+        attempts_count: Most attempts in the window.
+        window: Length of the window, which slides.
+        is_per_amount: Whether only attempts of the same amount and currency count together; else all of the card.
+        source: Where the number comes from, and when it was read.
+    """
+
+    brand: str
+    attempts_count: int
+    window: dt.timedelta
+    is_per_amount: bool
+    source: str
+
+    def describe(self) -> str:
+        """The cap as a phrase, such as `visa: 15 in 30 days for one amount`."""
+        hours = self.window.total_seconds() / 3600
+        length = f"{hours / 24:g} days" if hours > 24 else f"{hours:g} hours"
+        scope = " for one amount" if self.is_per_amount else ""
+        return f"{self.brand}: {self.attempts_count} in {length}{scope}"
+
+
+_CAPS_SOURCE = "support.checkout.com, article 25482040901394, When can I retry a declined transaction, read on 2026-11-23"
+NETWORK_CAPS = (
+    # Visa raised its cap to 20 on 2025-05-19, not in every region and not for every kind of transaction.
+    NetworkCap("visa", 15, dt.timedelta(days=30), is_per_amount=True, source=_CAPS_SOURCE),
+    NetworkCap("mastercard", 10, dt.timedelta(hours=24), is_per_amount=False, source=_CAPS_SOURCE),
+    NetworkCap("mastercard", 35, dt.timedelta(days=30), is_per_amount=False, source=_CAPS_SOURCE),
+)
+
+_SOON = tuple(dt.timedelta(hours=hours) for hours in (6, 24, 72))
+RETRY_WAITS: dict[str | None, tuple[dt.timedelta, ...]] = {
+    # An issuer or a processor that was away is back within hours.
+    "processing_error": _SOON,
+    "try_again_later": _SOON,
+    "issuer_not_available": _SOON,
+    "reenter_transaction": _SOON,
+    # Money and limits take days to come back.
+    None: tuple(dt.timedelta(days=days) for days in (1, 3, 5, 7)),
+}
+"""Waits after the last attempt before the platform's first, second … one, by decline code; None holds for all others.
+
+They grow, since what has not passed by then passes later. No pay days: where money comes in is not known here.
+"""
+
+RETRY_MAX_AGE = dt.timedelta(days=30)
+"""Since the first failure: the longest window over which the networks count one series of attempts."""
+
+RETRY_ATTEMPTS_PER_RUN = 500
+"""At a second each a run stays well within its two hours."""
+
+RETRY_KEY_LIFETIME = dt.timedelta(hours=23)
+"""How long a key may be sent again: the gateway forgets it after 24 hours, and an hour is for clocks that differ."""
+
+RETRY_DATA_AGE = dt.timedelta(hours=1)
+"""Gateway data older than this are too old to charge by: each run of the schedule reads them first."""
+
+BREAKER_WINDOW = dt.timedelta(hours=24)
+BREAKER_MIN_ATTEMPTS = 20
+BREAKER_DECLINED_RATIO = _at_most(
+    0.9,
+    "ratio",
+    Severity.WARN,
+    "of second attempts a fifth to a half succeed; nearly none is a problem of our own",
+)
+BREAKER_UNKNOWN_RATIO = _at_most(
+    0.25,
+    "ratio",
+    Severity.WARN,
+    "a gateway that does not answer one call in four is not to be given more of them",
 )

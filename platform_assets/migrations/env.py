@@ -9,6 +9,7 @@ from pgvector.sqlalchemy import Vector
 from platform_assets.migrations.migrate import SCHEMAS, VERSION_SCHEMA
 from platform_assets.tables import (
     monitoring,
+    payment_operations,  # noqa: F401  (adds its tables to both)
     payments,  # noqa: F401  (adds its tables to platform's)
     platform,
     skill_graph,  # noqa: F401  (so does this)
