@@ -67,10 +67,11 @@ def open_database(settings: Settings) -> Database:
     database = Database(url)
     try:
         if settings.is_sandbox:
-            from platform_assets.sandbox.demo import ensure_marketplace
+            from platform_assets.sandbox.demo import deliver_webhooks, ensure_marketplace
 
             migrate.upgrade(url)
             ensure_marketplace(settings, database)
+            deliver_webhooks(settings, database)
         else:
             migrate.require_current(database)
     except BaseException:

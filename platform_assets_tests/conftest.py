@@ -98,7 +98,13 @@ def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox
 def endpoints(sandbox_server: SandboxEndpoints) -> Iterator[SandboxEndpoints]:
     """The local API server without faults, for a test that may set some."""
     yield sandbox_server
-    well = {"error_rate": 0.0, "latency_ms": 0.0, "timeout_rate": 0.0, "invalid_rate": 0.0}
+    well = {
+        "error_rate": 0.0,
+        "latency_ms": 0.0,
+        "timeout_rate": 0.0,
+        "invalid_rate": 0.0,
+        "limited_rate": 0.0,
+    }
     change_behaviour(
         sandbox_server, github=well, stripe=well, gemini=well, github_limit=5_000, gemini_limit=4_000
     )

@@ -56,6 +56,16 @@ def ensure_marketplace(settings: Settings, database: Database) -> None:
             _load(settings, database, generated_world(settings))
 
 
+def deliver_webhooks(settings: Settings, database: Database) -> None:
+    """Apply what happened at the gateway since the last time to the marketplace, as the application's webhook would."""
+    from platform_assets.sandbox.process import state_path
+    from platform_assets.sandbox.state import SandboxState
+    from platform_assets.sandbox.webhook import deliver_events
+
+    with SandboxState(state_path(settings.home)) as state:
+        deliver_events(state, database)
+
+
 def generated_world(settings: Settings) -> World:
     """The generated marketplace, anchored to the day that it was first anchored to, so that it stays the same."""
     from platform_assets.sandbox.generator.generate import generate_world

@@ -30,6 +30,7 @@ class FaultSettings:
         timeout_rate: Share of calls that are never answered, from 0 to 1.
         invalid_rate: Share of calls whose answer is well-formed but no good, from 0 to 1: Gemini's breaks off within
             its JSON. Services whose answers a program makes fail with a 5xx instead.
+        limited_rate: Share of calls refused with a 429, from 0 to 1, before anything was done.
         after_effect_ratio: Of the faults that strike a call with an effect (Stripe's POSTs), the share that strikes
             after it: the caller can't know that the money moved. The others strike before anything was done.
     """
@@ -38,6 +39,7 @@ class FaultSettings:
     latency_ms: float = 0.0
     timeout_rate: float = 0.0
     invalid_rate: float = 0.0
+    limited_rate: float = 0.0
     after_effect_ratio: float = 0.5
 
     def __post_init__(self) -> None:
@@ -47,8 +49,10 @@ class FaultSettings:
             limit = 600_000.0 if name == "latency_ms" else 1.0
             if not 0 <= value <= limit:
                 raise ValueError(f"{name} must be between 0 and {limit:g}, not {value!r}")
-        if self.error_rate + self.timeout_rate + self.invalid_rate > 1:
-            raise ValueError("error_rate, timeout_rate and invalid_rate together must not exceed 1")
+        if self.error_rate + self.timeout_rate + self.invalid_rate + self.limited_rate > 1:
+            raise ValueError(
+                "error_rate, timeout_rate, invalid_rate and limited_rate together must not exceed 1"
+            )
 
 
 class FaultKind(enum.Enum):
@@ -57,6 +61,7 @@ class FaultKind(enum.Enum):
     ERROR = "error"
     TIMEOUT = "timeout"
     INVALID = "invalid"
+    LIMITED = "limited"
 
 
 @dataclass(frozen=True)
@@ -89,15 +94,14 @@ class FaultSource:
     def draw(self) -> Fault | None:
         """What happens to the next call; None when nothing does."""
         share = self._random.random()
-        kind = None
-        if share < self.settings.error_rate:
-            kind = FaultKind.ERROR
-        elif share < self.settings.error_rate + self.settings.timeout_rate:
-            kind = FaultKind.TIMEOUT
-        elif share < self.settings.error_rate + self.settings.timeout_rate + self.settings.invalid_rate:
-            kind = FaultKind.INVALID
-        if kind is None:
+        for kind in FaultKind:
+            share -= getattr(self.settings, f"{kind.value}_rate")
+            if share < 0:
+                break
+        else:
             return None
+        if kind is FaultKind.LIMITED:
+            return Fault(kind=kind, status=429, is_after_effect=False)
         return Fault(
             kind=kind,
             status=self._random.choice(STATUSES),

@@ -156,6 +156,7 @@ def _failure(fault: Fault) -> Response:
     status, message = {
         500: ("INTERNAL", "An internal error has occurred. Please retry."),
         503: ("UNAVAILABLE", "The model is overloaded. Please try again later."),
+        429: ("Resource has been exhausted (e.g. check quota).", "RESOURCE_EXHAUSTED"),
     }[fault.status]
     error = {"code": fault.status, "message": message, "status": status}
     return JSONResponse({"error": error}, status_code=fault.status)

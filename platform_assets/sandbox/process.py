@@ -129,6 +129,7 @@ def _config(settings: Settings) -> dict[str, Any]:
         "latency_ms": settings.sandbox_latency_ms,
         "timeout_rate": settings.sandbox_timeout_rate,
         "invalid_rate": 0.0,
+        "limited_rate": 0.0,
         "after_effect_ratio": 0.5,
     }
     return {

@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -30,9 +31,14 @@ from platform_assets.sandbox.github import rest as github_rest
 from platform_assets.sandbox.process import record_path, state_path, write_record
 from platform_assets.sandbox.state import SandboxState
 from platform_assets.sandbox.stripe import api as stripe_api
+from platform_assets.sandbox.stripe.ledger import Ledger
+from platform_assets.sandbox.stripe.payouts import run_payouts
+from platform_assets.sandbox.stripe.store import StripeStore
 
 _HOST = "127.0.0.1"
 _WATCH_INTERVAL_S = 2.0
+_PAYOUT_INTERVAL_S = 24 * 3600.0
+"""A server that lives for days pays out once a day, as Stripe does; `POST /_sandbox/payouts` does so at once."""
 
 _APIS = (
     ("/github", (github_rest.routes, github_graphql.routes)),
@@ -72,6 +78,13 @@ def build_app(sandbox: Sandbox, *, token: str) -> Starlette:
             return JSONResponse({"message": f"These faults can't be set: {error}"}, status_code=400)
         return JSONResponse(_behaviour(sandbox))
 
+    async def pay_out(request: Request) -> Response:
+        try:
+            at = int((await request.json()).get("at", time.time()))
+        except (ValueError, TypeError, AttributeError) as error:
+            return JSONResponse({"message": f"No payouts at that time: {error}"}, status_code=400)
+        return JSONResponse({"payouts": _pay_out(sandbox, at)})
+
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         yield
@@ -83,12 +96,19 @@ def build_app(sandbox: Sandbox, *, token: str) -> Starlette:
     return Starlette(
         routes=[
             Route("/_sandbox/health", health, methods=["GET"]),
+            Route("/_sandbox/payouts", pay_out, methods=["POST"]),
             Route("/_sandbox/faults", read_faults, methods=["GET"]),
             Route("/_sandbox/faults", change_faults, methods=["PUT"]),
             *apis,
         ],
         lifespan=lifespan,
     )
+
+
+def _pay_out(sandbox: Sandbox, at: int) -> list[str]:
+    """Run the bank's day at a time (seconds since 1970); gives the ids of the new payouts."""
+    with sandbox.state.transaction():
+        return [payout["id"] for payout in run_payouts(Ledger(StripeStore(sandbox.state), at))]
 
 
 def _request_counts(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
@@ -163,7 +183,8 @@ def main() -> None:
     # A process that lives on must not keep its starter's folder busy.
     os.chdir(arguments.home)
     state = SandboxState(state_path(arguments.home))
-    app = build_app(Sandbox.create(state, config), token=arguments.token)
+    sandbox = Sandbox.create(state, config)
+    app = build_app(sandbox, token=arguments.token)
     listener = _listen(arguments.port)
     record = record_path(arguments.home)
     write_record(
@@ -177,14 +198,24 @@ def main() -> None:
     server = uvicorn.Server(
         uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
     )
-    asyncio.run(_serve(server, listener, record=record, token=arguments.token))
+    asyncio.run(_serve(server, sandbox, listener, record=record, token=arguments.token))
 
 
-async def _serve(server: uvicorn.Server, listener: socket.socket, *, record: Path, token: str) -> None:
+async def _serve(
+    server: uvicorn.Server, sandbox: Sandbox, listener: socket.socket, *, record: Path, token: str
+) -> None:
     async with asyncio.TaskGroup() as tasks:
         watcher = tasks.create_task(_end_when_forgotten(server, record=record, token=token))
+        bank = tasks.create_task(_pay_out_daily(sandbox))
         await server.serve(sockets=[listener])
         watcher.cancel()
+        bank.cancel()
+
+
+async def _pay_out_daily(sandbox: Sandbox) -> None:
+    while True:
+        await asyncio.sleep(_PAYOUT_INTERVAL_S)
+        _pay_out(sandbox, int(time.time()))
 
 
 async def _end_when_forgotten(server: uvicorn.Server, *, record: Path, token: str) -> None:

@@ -12,8 +12,8 @@ from github import Auth, Github
 
 from platform_assets.sandbox.process import ensure_sandbox, state_path, stop_sandbox
 from platform_assets.sandbox.state import SandboxState
+from platform_assets.sandbox.stripe.cards import CARDS
 from platform_assets.sandbox.stripe.objects import (
-    CARDS,
     charge_object,
     charge_transaction_object,
     new_object,

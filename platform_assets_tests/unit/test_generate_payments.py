@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from platform_assets.sandbox.generator.generate import generate_world
-from platform_assets.sandbox.stripe.objects import CARDS_BY_LAST4, completed, fee_minor
+from platform_assets.sandbox.stripe.cards import CARDS_BY_LAST4
+from platform_assets.sandbox.stripe.objects import completed, fee_minor
 from platform_assets.sandbox.world import World
 
 ANCHOR = dt.date(2026, 11, 1)
@@ -117,11 +118,41 @@ def test_balance_transactions_follow_the_money(objects: dict[str, Any]):
             assert charge["balance_transaction"] == transaction["id"]
             assert transaction["amount"] == charge["amount"] == charge["amount_captured"]
             assert transaction["fee"] == fee_minor(charge["amount"], charge["currency"])
-        else:
+        elif transaction["type"] == "refund":
             refund = objects["refund"][transaction["source"]]
             assert transaction["amount"] == -refund["amount"]
+        elif transaction["type"] == "payout":
+            payout = objects["payout"][transaction["source"]]
+            assert transaction["amount"] == -payout["amount"] < 0
+        else:
+            dispute = objects["dispute"][transaction["source"]]
+            assert transaction["reporting_category"] in {"dispute", "dispute_reversal"}
+            assert abs(transaction["amount"]) == dispute["amount"]
     captured = [charge for charge in objects["charge"].values() if charge["paid"]]
-    assert len(captured) + len(objects["refund"]) == len(objects["balance_transaction"])
+    disputes = list(objects["dispute"].values())
+    assert {dispute["status"] for dispute in disputes} > {"lost", "won"}
+    assert len(objects["balance_transaction"]) == (
+        len(captured)
+        + len(objects["refund"])
+        + len(disputes)
+        + sum(dispute["status"] == "won" for dispute in disputes)
+        + len(objects["payout"])
+    )
+
+
+def test_payouts_pay_out_all_that_became_available_before_the_last_of_them(objects: dict[str, Any]):
+    last_at = defaultdict(int)
+    paid_out = defaultdict(int)
+    for payout in objects["payout"].values():
+        last_at[payout["currency"]] = max(last_at[payout["currency"]], payout["created"])
+        paid_out[payout["currency"]] += payout["amount"]
+    available = defaultdict(int)
+    for transaction in objects["balance_transaction"].values():
+        currency = transaction["currency"]
+        if transaction["type"] != "payout" and transaction["available_on"] <= last_at[currency]:
+            available[currency] += transaction["net"]
+    assert paid_out == available
+    assert {payout["status"] for payout in objects["payout"].values()} == {"paid", "in_transit"}
 
 
 def test_refunds_are_full_or_partial_and_never_above_the_charge(world: World, objects: dict[str, Any]):

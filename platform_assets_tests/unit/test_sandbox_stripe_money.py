@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from platform_assets.currencies import gateway_from_minor, minor_from_gateway
+from platform_assets.sandbox.stripe.cards import CARDS
 from platform_assets.sandbox.stripe.defaults import DEFAULTS
 from platform_assets.sandbox.stripe.objects import (
-    CARDS,
     CURRENCIES,
     amount_step,
     charge_object,

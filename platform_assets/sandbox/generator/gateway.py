@@ -13,9 +13,8 @@ from typing import Any
 
 from platform_assets.currencies import gateway_from_minor
 from platform_assets.sandbox.generator.dice import Dice, Weighted
+from platform_assets.sandbox.stripe.cards import CARDS, Card
 from platform_assets.sandbox.stripe.objects import (
-    CARDS,
-    Card,
     Object,
     charge_object,
     charge_transaction_object,

@@ -18,6 +18,7 @@ from platform_assets.sandbox.generator.payments import draw_payments
 from platform_assets.sandbox.generator.people import Person, declare_people, draw_people
 from platform_assets.sandbox.generator.problems import plant_problems
 from platform_assets.sandbox.generator.projects import draw_clients, draw_projects
+from platform_assets.sandbox.generator.settlement import draw_settlement
 from platform_assets.sandbox.world import World
 from platform_assets.tables import marketplace
 
@@ -41,6 +42,7 @@ def generate_world(*, seed: int, developers_count: int, projects_count: int, anc
     projects = draw_projects(Dice(seed, "projects"), clients, count=projects_count, anchor=anchor)
     hiring = draw_hiring(Dice(seed, "hiring"), people, projects, anchor)
     payments = draw_payments(Dice(seed, "payments"), clients, hiring.contracts, seed=seed, anchor=anchor)
+    settlement = draw_settlement(Dice(seed, "settlement"), payments.objects, seed=seed, anchor=anchor)
 
     developers = declare_people(Dice(seed, "declarations"), people, anchor)
     _count_ratings(Dice(seed, "ratings"), developers, people, hiring, anchor)
@@ -66,7 +68,7 @@ def generate_world(*, seed: int, developers_count: int, projects_count: int, anc
         github_users=tuple(github.users),
         github_repositories=tuple(github.repositories),
         github_contributions=tuple(github.contributions),
-        stripe_objects=tuple(payments.objects),
+        stripe_objects=(*payments.objects, *settlement),
     )
 
 

@@ -23,7 +23,8 @@ from platform_assets.sandbox.generator.gateway import (
 from platform_assets.sandbox.generator.hiring import Contract
 from platform_assets.sandbox.generator.money import round_minor
 from platform_assets.sandbox.generator.people import midnight, moment_between, moment_on
-from platform_assets.sandbox.stripe.objects import Card, Object
+from platform_assets.sandbox.stripe.cards import Card
+from platform_assets.sandbox.stripe.objects import Object
 
 _HISTORY_DAYS = 365
 _PERIOD_DAYS = Weighted({7: 40.0, 14: 45.0, 30: 15.0})

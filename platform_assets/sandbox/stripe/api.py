@@ -27,6 +27,7 @@ from starlette.routing import Route
 from platform_assets.sandbox.context import Sandbox
 from platform_assets.sandbox.faults import Fault, FaultKind, hold
 from platform_assets.sandbox.stripe import customers as stripe_customers
+from platform_assets.sandbox.stripe import disputes as stripe_disputes
 from platform_assets.sandbox.stripe import payments as stripe_payments
 from platform_assets.sandbox.stripe import refunds as stripe_refunds
 from platform_assets.sandbox.stripe.ledger import Answer, Effect, Ledger
@@ -38,11 +39,20 @@ KEY_LIFETIME_S = 24 * 3600
 
 _MAX_KEY_LENGTH = 255
 _LIVE_KEYS = ("sk_live_", "rk_live_")
+_EXPIRED_KEYS = ("sk_test_expired", "rk_test_expired")
 _TEST_KEYS = ("sk_test_", "rk_test_")
 _FAILURE = {
     "error": {
         "message": "Sorry! There was an error while talking to one of our backends.",
         "type": "api_error",
+    }
+}
+_LIMITED = {
+    "error": {
+        "code": "rate_limit",
+        "doc_url": "https://stripe.com/docs/error-codes/rate-limit",
+        "message": "Request rate limit exceeded.",
+        "type": "invalid_request_error",
     }
 }
 _PAGE_PARAMS = frozenset(("created", "ending_before", "expand", "limit", "starting_after"))
@@ -75,6 +85,8 @@ _READS: Mapping[str, str] = {
     "/v1/customers/{id}": "customer",
     "/v1/payment_methods/{id}": "payment_method",
     "/v1/payouts/{id}": "payout",
+    "/v1/disputes/{id}": "dispute",
+    "/v1/events/{id}": "event",
 }
 """Path of a single object to its kind."""
 
@@ -92,6 +104,8 @@ _LISTS = (
     _List("/v1/payment_methods", "payment_method", ("customer", "type")),
     _List("/v1/customers/{customer}/payment_methods", "payment_method", ("type",)),
     _List("/v1/payouts", "payout", ()),
+    _List("/v1/disputes", "dispute", ("charge", "payment_intent")),
+    _List("/v1/events", "event", ("type",), further=("types",)),
 )
 
 _WRITES = (
@@ -112,8 +126,11 @@ _WRITES = (
         stripe_payments.cancel_intent,
     ),
     _Write("/v1/refunds", stripe_refunds.CREATE_REFUND_PARAMS, stripe_refunds.create_refund),
+    _Write("/v1/disputes/{id}", stripe_disputes.UPDATE_DISPUTE_PARAMS, stripe_disputes.update_dispute),
+    _Write("/v1/disputes/{id}/close", stripe_disputes.CLOSE_DISPUTE_PARAMS, stripe_disputes.close_dispute),
     _Write("/v1/customers", stripe_customers.CREATE_CUSTOMER_PARAMS, stripe_customers.create_customer),
     _Write("/v1/payment_methods", stripe_customers.CREATE_METHOD_PARAMS, stripe_customers.create_method),
+    _Write("/v1/payment_methods/{id}", stripe_customers.UPDATE_METHOD_PARAMS, stripe_customers.update_method),
     _Write(
         "/v1/payment_methods/{id}/attach",
         stripe_customers.ATTACH_METHOD_PARAMS,
@@ -335,6 +352,10 @@ def _check_key(request: Request) -> None:
             "details.",
             status=401,
         )
+    if key.startswith(_EXPIRED_KEYS):
+        raise StripeError(
+            f"Expired API Key provided: {key[:8]}********{key[-4:]}", status=401, code="api_key_expired"
+        )
     if key.startswith(_LIVE_KEYS):
         raise StripeError("The sandbox refuses live keys. Use a test key: sk_test_….", status=401)
     if not key.startswith(_TEST_KEYS):
@@ -351,7 +372,7 @@ def _fingerprint(request: Request, values: dict[str, Any]) -> str:
 
 
 def _failure(fault: Fault) -> Response:
-    return _answer(_FAILURE, status=fault.status)
+    return _answer(_LIMITED if fault.kind is FaultKind.LIMITED else _FAILURE, status=fault.status)
 
 
 def _new_request_id() -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from platform_assets.sandbox.stripe.cards import CARDS
 from platform_assets.sandbox.stripe.ledger import Answer, Effect, Ledger, usable_payment_method
-from platform_assets.sandbox.stripe.objects import CARDS, Object, new_object, payment_method_object
+from platform_assets.sandbox.stripe.objects import Object, new_object, payment_method_object
 from platform_assets.sandbox.stripe.params import Params, StripeError
 
 CREATE_CUSTOMER_PARAMS = frozenset(
     ("description", "email", "expand", "metadata", "name", "phone", "payment_method")
 )
 CREATE_METHOD_PARAMS = frozenset(("card", "expand", "metadata", "type"))
+UPDATE_METHOD_PARAMS = frozenset(("expand", "metadata"))
 ATTACH_METHOD_PARAMS = frozenset(("customer", "expand"))
 
 
@@ -44,6 +46,21 @@ def create_method(params: Params, _id: str) -> Effect:
         method = payment_method_object(id=ledger.new_id("pm"), created=ledger.now, card=card)
         method["metadata"] = metadata
         ledger.store.add(method)
+        return Answer(method)
+
+    return effect
+
+
+def update_method(params: Params, id: str) -> Effect:  # noqa: A002  (Stripe's name)
+    """`POST /v1/payment_methods/{id}`: metadata, which may change how the card's issuer answers (`BEHAVIOUR_KEY`)."""
+    metadata = params.metadata()
+
+    def effect(ledger: Ledger) -> Answer:
+        method = ledger.store.get("payment_method", id)
+        method["metadata"] = {
+            key: value for key, value in {**method["metadata"], **metadata}.items() if value
+        }
+        ledger.store.update(method)
         return Answer(method)
 
     return effect

@@ -9,10 +9,12 @@ from __future__ import annotations
 import secrets
 import string
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from platform_assets.sandbox.stripe.objects import CARDS, Object, payment_method_object
+from platform_assets.sandbox.stripe.cards import CARDS
+from platform_assets.sandbox.stripe.objects import Object, new_object, payment_method_object
 from platform_assets.sandbox.stripe.params import StripeError
 from platform_assets.sandbox.stripe.store import StripeStore
 
@@ -29,6 +31,18 @@ class Ledger:
     def new_id(self, prefix: str) -> str:
         """An id as Stripe forms them."""
         return f"{prefix}_{''.join(secrets.choice(_ID_CHARACTERS) for _ in range(24))}"
+
+    def emit(self, type: str, body: Object) -> None:  # noqa: A002  (Stripe's name)
+        """Store the event that tells of a change, with the object as it is at this moment."""
+        self.store.add(
+            new_object(
+                "event",
+                id=self.new_id("evt"),
+                created=self.now,
+                data={"object": deepcopy(body)},
+                type=type,
+            )
+        )
 
 
 @dataclass(frozen=True)

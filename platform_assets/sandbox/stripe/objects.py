@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any
 
 from platform_assets import currencies
 from platform_assets.currencies import gateway_exponent
+from platform_assets.sandbox.stripe.cards import Card
 from platform_assets.sandbox.stripe.defaults import DEFAULTS
 
 Object = dict[str, Any]
@@ -29,6 +29,8 @@ _CODES = (
 )
 CURRENCIES = frozenset(_CODES.split())
 
+_DISPUTE_FEES = {1: 1_500, 10: 5_000, 100: 5_000}
+"""What a dispute costs, won or lost, by the step of the currency's amounts; 15.00 where it has two decimals."""
 _PERCENT_FEE_MILLE = 29
 _FIXED_FEES = {1: 30, 10: 100, 100: 3_000}
 """Fixed part of a fee, by the step of the currency's amounts."""
@@ -67,89 +69,6 @@ def formatted(amount_minor: int, currency: str) -> str:
     number = f"{whole:,}" + (f".{part:0{places}d}" if places else "")
     symbol = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}.get(currency.lower())
     return f"{symbol}{number}" if symbol else f"{number} {currency.upper()}"
-
-
-@dataclass(frozen=True)
-class Card:
-    """A test card: what its number looks like and what its issuer answers.
-
-    `failure_code` is None for a card that pays; `decline_code` is the issuer's reason with `card_declined`;
-    `must_authenticate` cards ask for 3-D Secure, which nobody answers off session.
-    """
-
-    last4: str
-    brand: str = "visa"
-    failure_code: str | None = None
-    decline_code: str | None = None
-    advice_code: str | None = None
-    message: str | None = None
-    must_authenticate: bool = False
-
-
-_DECLINED = "Your card was declined."
-
-
-def _declined(last4: str, decline_code: str, advice_code: str, message: str = _DECLINED) -> Card:
-    return Card(
-        last4,
-        failure_code="card_declined",
-        decline_code=decline_code,
-        advice_code=advice_code,
-        message=message,
-    )
-
-
-# https://docs.stripe.com/testing: the test payment methods and the numbers behind them
-CARDS: Mapping[str, Card] = {
-    "pm_card_visa": Card("4242"),
-    "pm_card_visa_debit": Card("5556"),
-    "pm_card_mastercard": Card("4444", brand="mastercard"),
-    "pm_card_amex": Card("8431", brand="amex"),
-    "pm_card_chargeDeclined": _declined("0002", "generic_decline", "try_again_later"),
-    "pm_card_visa_chargeDeclined": _declined("0002", "generic_decline", "try_again_later"),
-    "pm_card_chargeDeclinedInsufficientFunds": _declined(
-        "9995", "insufficient_funds", "try_again_later", "Your card has insufficient funds."
-    ),
-    "pm_card_visa_chargeDeclinedInsufficientFunds": _declined(
-        "9995", "insufficient_funds", "try_again_later", "Your card has insufficient funds."
-    ),
-    "pm_card_chargeCustomerFail": _declined("0341", "generic_decline", "try_again_later"),
-    "pm_card_visa_chargeDeclinedLostCard": _declined("9987", "lost_card", "do_not_try_again"),
-    "pm_card_chargeDeclinedLostCard": _declined("9987", "lost_card", "do_not_try_again"),
-    "pm_card_visa_chargeDeclinedStolenCard": _declined("9979", "stolen_card", "do_not_try_again"),
-    "pm_card_chargeDeclinedStolenCard": _declined("9979", "stolen_card", "do_not_try_again"),
-    "pm_card_chargeDeclinedFraudulent": _declined("0019", "fraudulent", "do_not_try_again"),
-    "pm_card_chargeDeclinedVelocityLimitExceeded": _declined(
-        "6975", "card_velocity_exceeded", "try_again_later"
-    ),
-    "pm_card_chargeDeclinedExpiredCard": Card(
-        "0069",
-        failure_code="expired_card",
-        advice_code="confirm_card_data",
-        message="Your card has expired.",
-    ),
-    "pm_card_chargeDeclinedIncorrectCvc": Card(
-        "0127",
-        failure_code="incorrect_cvc",
-        advice_code="confirm_card_data",
-        message="Your card's security code is incorrect.",
-    ),
-    "pm_card_chargeDeclinedProcessingError": Card(
-        "0119",
-        failure_code="processing_error",
-        advice_code="try_again_later",
-        message="An error occurred while processing your card. Try again in a little bit.",
-    ),
-    "pm_card_authenticationRequired": Card("3184", must_authenticate=True),
-    "pm_card_threeDSecure2Required": Card("3220", must_authenticate=True),
-}
-
-CARDS_BY_LAST4: Mapping[str, Card] = {card.last4: card for card in CARDS.values()}
-"""The issuer's answer hangs on the card alone, so a stored payment method keeps it."""
-
-AUTHENTICATION_DECLINE = _declined(
-    "", "authentication_required", "confirm_card_data", "Your card was declined. This transaction requires authentication."
-)  # fmt: skip
 
 
 def payment_method_object(*, id: str, created: int, card: Card, customer: str | None = None) -> Object:  # noqa: A002  (Stripe's name)
@@ -220,8 +139,8 @@ def charge_object(
 def _outcome(decline: Card | None) -> Object:
     return {
         "advice_code": decline.advice_code if decline else None,
-        "network_advice_code": None,
-        "network_decline_code": None,
+        "network_advice_code": decline.network_advice_code if decline else None,
+        "network_decline_code": decline.network_decline_code if decline else None,
         "network_status": "declined_by_network" if decline else "approved_by_network",
         "reason": (decline.decline_code or decline.failure_code) if decline else None,
         "risk_level": "normal",
@@ -276,6 +195,71 @@ def charge_transaction_object(*, id: str, charge: Mapping[str, Any]) -> Object: 
         "source": charge["id"],
         "status": "pending",
         "type": "charge",
+    }
+
+
+def dispute_transaction_object(*, id: str, dispute: Mapping[str, Any]) -> Object:  # noqa: A002  (Stripe's name)
+    """The balance transaction with which a dispute takes the amount and a fee."""
+    fee = _DISPUTE_FEES[amount_step(dispute["currency"])]
+    return {
+        **DEFAULTS["balance_transaction"],
+        "id": id,
+        "amount": -dispute["amount"],
+        "available_on": dispute["created"],
+        "created": dispute["created"],
+        "currency": dispute["currency"],
+        "description": f"Chargeback withdrawal for {dispute['charge']}",
+        "fee": fee,
+        "fee_details": [
+            {
+                "amount": fee,
+                "application": None,
+                "currency": dispute["currency"],
+                "description": "Dispute fee",
+                "type": "stripe_fee",
+            }
+        ],
+        "net": -dispute["amount"] - fee,
+        "reporting_category": "dispute",
+        "source": dispute["id"],
+        "status": "available",
+        "type": "adjustment",
+    }
+
+
+def dispute_reversal_object(*, id: str, created: int, dispute: Mapping[str, Any]) -> Object:  # noqa: A002  (Stripe's name)
+    """The balance transaction with which a dispute that was won gives the amount back; the fee stays."""
+    return {
+        **DEFAULTS["balance_transaction"],
+        "id": id,
+        "amount": dispute["amount"],
+        "available_on": created,
+        "created": created,
+        "currency": dispute["currency"],
+        "description": f"Chargeback reversal for {dispute['charge']}",
+        "net": dispute["amount"],
+        "reporting_category": "dispute_reversal",
+        "source": dispute["id"],
+        "status": "available",
+        "type": "adjustment",
+    }
+
+
+def payout_transaction_object(*, id: str, payout: Mapping[str, Any]) -> Object:  # noqa: A002  (Stripe's name)
+    """The balance transaction of a payout: its amount leaves the balance."""
+    return {
+        **DEFAULTS["balance_transaction"],
+        "id": id,
+        "amount": -payout["amount"],
+        "available_on": payout["created"],
+        "created": payout["created"],
+        "currency": payout["currency"],
+        "description": payout["description"],
+        "net": -payout["amount"],
+        "reporting_category": "payout",
+        "source": payout["id"],
+        "status": "available",
+        "type": "payout",
     }
 
 

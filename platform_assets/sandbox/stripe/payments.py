@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import secrets
 
+from platform_assets.sandbox.stripe.cards import AUTHENTICATION_DECLINE, Card, card_behind
+from platform_assets.sandbox.stripe.disputes import open_dispute
 from platform_assets.sandbox.stripe.ledger import Answer, Effect, Ledger, usable_payment_method
 from platform_assets.sandbox.stripe.objects import (
-    AUTHENTICATION_DECLINE,
-    CARDS,
-    CARDS_BY_LAST4,
     CURRENCIES,
-    Card,
     Object,
     amount_step,
     charge_object,
@@ -101,6 +99,7 @@ def create_intent(params: Params, _id: str) -> Effect:
             intent["payment_method"] = usable_payment_method(ledger, intent, payment_method)["id"]
             intent["status"] = "requires_confirmation"
         ledger.store.add(intent)
+        ledger.emit("payment_intent.created", intent)
         if not must_confirm:
             return Answer(intent)
         return _confirm(ledger, intent, payment_method=None, is_off_session=is_off_session)
@@ -161,6 +160,7 @@ def cancel_intent(params: Params, id: str) -> Effect:  # noqa: A002  (Stripe's n
             "next_action": None,
         }
         ledger.store.update(intent)
+        ledger.emit("payment_intent.canceled", intent)
         return Answer(intent)
 
     return effect
@@ -198,17 +198,17 @@ def _confirm(ledger: Ledger, intent: Object, *, payment_method: str | None, is_o
             "payment method or ConfirmationToken.",
         )
     method = usable_payment_method(ledger, intent, chosen)
-    card = CARDS_BY_LAST4.get((method["card"] or {}).get("last4", ""), CARDS["pm_card_visa"])
+    card = card_behind(method)
     if card.must_authenticate and not is_off_session:
         return _ask_for_authentication(ledger, intent, method)
     if card.must_authenticate:
         card = AUTHENTICATION_DECLINE
     if card.failure_code:
         return _decline(ledger, intent, method, card)
-    return _succeed(ledger, intent, method)
+    return _succeed(ledger, intent, method, card)
 
 
-def _succeed(ledger: Ledger, intent: Object, method: Object) -> Answer:
+def _succeed(ledger: Ledger, intent: Object, method: Object, card: Card) -> Answer:
     charge = charge_object(
         id=ledger.new_id("ch"),
         created=ledger.now,
@@ -230,6 +230,10 @@ def _succeed(ledger: Ledger, intent: Object, method: Object) -> Answer:
         "status": "succeeded",
     }
     ledger.store.update(intent)
+    ledger.emit("charge.succeeded", charge)
+    ledger.emit("payment_intent.succeeded", intent)
+    if card.dispute_reason:
+        open_dispute(ledger, charge, card.dispute_reason)
     return Answer(intent)
 
 
@@ -254,6 +258,10 @@ def _decline(ledger: Ledger, intent: Object, method: Object, card: Card) -> Answ
         error["decline_code"] = card.decline_code
     if card.advice_code:
         error["advice_code"] = card.advice_code
+    if card.network_decline_code:
+        error["network_decline_code"] = card.network_decline_code
+    if card.network_advice_code:
+        error["network_advice_code"] = card.network_advice_code
     intent |= {
         "last_payment_error": {**error, "payment_method": method},
         "latest_charge": charge["id"],
@@ -262,6 +270,8 @@ def _decline(ledger: Ledger, intent: Object, method: Object, card: Card) -> Answ
         "status": "requires_payment_method",
     }
     ledger.store.update(intent)
+    ledger.emit("charge.failed", charge)
+    ledger.emit("payment_intent.payment_failed", intent)
     return Answer({"error": {**error, "payment_intent": intent, "payment_method": method}}, status=402)
 
 
@@ -272,6 +282,7 @@ def _ask_for_authentication(ledger: Ledger, intent: Object, method: Object) -> A
         "status": "requires_action",
     }
     ledger.store.update(intent)
+    ledger.emit("payment_intent.requires_action", intent)
     return Answer(intent)
 
 

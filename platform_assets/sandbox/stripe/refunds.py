@@ -53,6 +53,8 @@ def create_refund(params: Params, _id: str) -> Effect:
         ledger.store.add(refund)
         ledger.store.add(refund_transaction_object(id=refund["balance_transaction"], refund=refund))
         ledger.store.update(charge)
+        ledger.emit("refund.created", refund)
+        ledger.emit("charge.refunded", charge)
         return Answer(refund)
 
     return effect

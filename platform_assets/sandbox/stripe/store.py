@@ -13,6 +13,10 @@ from platform_assets.sandbox.stripe.objects import Object
 from platform_assets.sandbox.stripe.params import Params, StripeError, missing
 
 _MAX_EXPANSION_DEPTH = 4
+_PAYOUT_TYPES = "('payout', 'payout_failure', 'payout_cancel')"
+EVENT_LIFETIME_S = 30 * 24 * 3600
+"""How long Stripe shows an event."""
+
 _OPERATORS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 EXPANDABLE: Mapping[str, frozenset[str]] = {
@@ -70,6 +74,26 @@ class StripeStore:
             (*row.values(), body["id"]),
         )
 
+    def all_where(self, kind: str, condition: str, *values: Any) -> list[Object]:
+        """Every object of a kind for which an SQL condition of ours holds, oldest first."""
+        rows = self._connection.execute(
+            f"SELECT body FROM stripe_objects WHERE object = ? AND {condition} ORDER BY created, sequence",  # noqa: S608  (conditions of ours)
+            (kind, *values),
+        )
+        return [_load(row) for row in rows.fetchall()]
+
+    def unpaid_minor(self, now: int) -> dict[str, int]:
+        """Net of what is available at `now` and that no payout has paid yet, by currency."""
+        rows = self._connection.execute(
+            "SELECT currency, sum(json_extract(body, '$.net')) FROM stripe_objects AS transactions "  # noqa: S608  (constants of ours)
+            f"WHERE object = 'balance_transaction' AND type NOT IN {_PAYOUT_TYPES} AND available_on <= ? "
+            "AND available_on > (SELECT coalesce(max(created), 0) FROM stripe_objects AS payouts "
+            "WHERE payouts.object = 'payout' AND payouts.currency = transactions.currency) "
+            "GROUP BY currency ORDER BY currency",
+            (now,),
+        )
+        return dict(rows.fetchall())
+
     def page(self, kind: str, params: Params, filters: Mapping[str, str | None], *, url: str) -> Object:
         """One page of a list, newest first; objects of the same second by the order in which they were made.
 
@@ -93,6 +117,12 @@ class StripeStore:
             for operator, moment in params.window(column).items():
                 conditions.append(f"{column} {_OPERATORS[operator]} ?")
                 values.append(moment)
+        if kind == "event":
+            conditions.append("created > ?")
+            values.append(int(time.time()) - EVENT_LIFETIME_S)
+            if types := params.texts("types"):
+                conditions.append(f"type IN ({', '.join('?' * len(types))})")
+                values += types
         if "payout" in params and (payout := params.text("payout")):
             condition, between = self._paid_out_by(payout)
             conditions.append(condition)
@@ -136,7 +166,7 @@ class StripeStore:
             (body["currency"], body["created"]),
         ).fetchone()
         condition = (
-            "(source = ? OR (type NOT IN ('payout', 'payout_failure', 'payout_cancel') "
+            f"(source = ? OR (type NOT IN {_PAYOUT_TYPES} "
             "AND currency = ? AND available_on > ? AND available_on <= ?))"
         )
         return condition, [payout, body["currency"], previous, body["created"]]
