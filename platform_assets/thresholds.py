@@ -169,6 +169,19 @@ ANALYTICS_RESIDUAL_MINOR = _at_most(
 )
 
 
+TIMING_DEADLINES = {
+    # Stripe repeats a webhook for up to three days: https://docs.stripe.com/webhooks#automatic-retries
+    "captures": dt.timedelta(days=3),
+    "refunds": dt.timedelta(days=3),
+    # The ledger follows an object within minutes, and neither is read much later than the other.
+    "balance": dt.timedelta(days=1),
+    "fees": dt.timedelta(days=0),
+    # Automatic payouts are daily, weekly or monthly: https://docs.stripe.com/payouts#payout-schedule
+    "payouts": dt.timedelta(days=31),
+}
+"""How long two books may differ because one of them is late, by leg of the reconciliation; then it is an error."""
+
+
 @dataclass(frozen=True)
 class NetworkCap:
     """How often a card network lets a declined card be tried again.
