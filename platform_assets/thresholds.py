@@ -169,6 +169,13 @@ ANALYTICS_RESIDUAL_MINOR = _at_most(
 )
 
 
+REMINDER_LADDER_DAYS = (3, 14, 30, 60)
+"""Days overdue at which each step of the reminder ladder is due: a bank transfer may take three days, and each later step
+leaves the time of a usual payment run."""
+
+SALES_WINDOW = dt.timedelta(days=90)
+"""Period of days sales outstanding: a quarter, as finance reports them."""
+
 TIMING_DEADLINES = {
     # Stripe repeats a webhook for up to three days: https://docs.stripe.com/webhooks#automatic-retries
     "captures": dt.timedelta(days=3),

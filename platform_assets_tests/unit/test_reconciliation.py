@@ -273,7 +273,7 @@ OBJECTS = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(PAYMENTS, OBJECTS)
 def test_breaks_explain_every_difference_whatever_the_books_hold(payments, objects):
     outcome = reconcile(frame(payments, PAYMENT), frame(objects, OBJECT), read_through=READ, as_of=AS_OF)
@@ -291,7 +291,7 @@ def test_breaks_explain_every_difference_whatever_the_books_hold(payments, objec
     assert {each for ids in outcome.breaks[["here_ids", "there_ids"]].sum(axis=1) for each in ids} <= known
 
 
-@settings(max_examples=30)
+@settings(max_examples=8)
 @given(PAYMENTS, OBJECTS, st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_makes_no_difference(payments, objects, random):
     first = reconcile(frame(payments, PAYMENT), frame(objects, OBJECT), read_through=READ, as_of=AS_OF)
