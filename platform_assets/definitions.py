@@ -11,6 +11,8 @@ import platform_assets.matching.assets
 import platform_assets.matching.checks
 import platform_assets.payments.assets
 import platform_assets.payments.checks
+import platform_assets.payments.money_assets
+import platform_assets.payments.money_checks
 import platform_assets.profiles.assets
 import platform_assets.profiles.checks
 from platform_assets.resources import resource_definitions
@@ -21,6 +23,7 @@ DOMAINS = (
     (platform_assets.profiles.assets, platform_assets.profiles.checks),
     (platform_assets.matching.assets, platform_assets.matching.checks),
     (platform_assets.payments.assets, platform_assets.payments.checks),
+    (platform_assets.payments.money_assets, platform_assets.payments.money_checks),
 )
 
 

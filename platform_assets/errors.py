@@ -11,6 +11,7 @@
     ├── BadRowsError            clients: rows that a table can't hold
     ├── EmbedderError           clients: the model is missing or broken
     ├── ServiceError            clients: a remote service failed; carries whether a rerun helps (`http_errors`)
+    ├── MailerError, MailRefusedError   clients: a mail could not be handed over
     ├── SandboxError            sandbox: the local API server can't be had
     ├── SandboxStateError       sandbox: its state can't be used
     ├── DataError               sandbox: a data folder can't be read

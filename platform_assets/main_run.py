@@ -124,11 +124,13 @@ def _run_jobs(settings: Settings, progress: RunProgress, console: Console) -> No
     from platform_assets.definitions import build_definitions
     from platform_assets.payments.assets import analytics_run_tags
     from platform_assets.resources import open_database
-    from platform_assets.schedules import ANALYTICS_JOB, CHECKS_JOB, MAIN_JOB
+    from platform_assets.schedules import ANALYTICS_JOB, CHECKS_JOB, MAIN_JOB, RETRIES_JOB
 
     definitions = build_definitions(settings, loggers={PROGRESS_LOGGER: progress.logger_definition()})
     started_at = time.monotonic()
     with open_instance(settings) as instance:
+        # First, since what they do at the gateway is part of what the rest describes.
+        _run_job(definitions, RETRIES_JOB, instance, progress, tags={})
         _run_job(definitions, MAIN_JOB, instance, progress, tags={})
         database = open_database(settings)
         try:

@@ -169,6 +169,66 @@ ANALYTICS_RESIDUAL_MINOR = _at_most(
 )
 
 
+RECONCILIATION_RESIDUAL_MINOR = _at_most(
+    0,
+    "minor units",
+    Severity.ERROR,
+    "every difference between two books has a name; what has none is a fault of ours",
+)
+BREAKS_OPEN = _at_most(0, "breaks", Severity.WARN, "each difference between two books wants a person")
+BREAKS_PAST_DEADLINE = _at_most(
+    0,
+    "breaks",
+    Severity.ERROR,
+    "a book that is only late has caught up by its deadline; then it is no matter of timing",
+)
+BREAK_AGE_DAYS = _at_most(
+    30, "days", Severity.WARN, "an open difference is settled before the month is closed"
+)
+DUPLICATE_CAPTURES = _at_most(
+    0, "charges", Severity.ERROR, "a payment that was charged twice is a refund owed"
+)
+OVERDUE_RATIO = _at_most(
+    0.5,
+    "ratio",
+    Severity.WARN,
+    "of what is owed, in the worst currency; above half, collection does not keep up",
+)
+REMINDERS_UNKNOWN = _at_most(
+    0,
+    "reminders",
+    Severity.WARN,
+    "a mail that may or may not have gone out is not sent again: a person may write",
+)
+ATTEMPTS_OVER_CAPS = _at_most(
+    0, "attempts", Severity.ERROR, "the card networks fine attempts over their caps"
+)
+RETRIES_UNKNOWN = _at_most(
+    0,
+    "attempts",
+    Severity.ERROR,
+    "an attempt without an outcome for three hours outlived the run that should find it out",
+)
+RETRIES_UNKNOWN_GRACE = dt.timedelta(hours=3)
+RETRIES_FOR_PERSON = _at_most(0, "attempts", Severity.ERROR, "only a person can tell what became of it")
+AUTHORIZATION_RATIO = _at_least(
+    0.7,
+    "ratio",
+    Severity.WARN,
+    "of payments; cards not present are authorized at 80 to 90 %, and clients here pay late",
+)
+DISPUTE_RATIO = _at_most(
+    0.0075,
+    "ratio",
+    Severity.WARN,
+    "Stripe warns of card network programmes from 0.75 %: docs.stripe.com/disputes/measuring",
+)
+RATIO_MIN_COUNT = 50
+"""A ratio over fewer cases breaks no service level: one of them more or less would decide it."""
+GATEWAY_DATA_HOURS = _at_most(
+    3, "hours", Severity.ERROR, "since all of the gateway was read; each hour reads it for the metrics"
+)
+
 REMINDER_LADDER_DAYS = (3, 14, 30, 60)
 """Days overdue at which each step of the reminder ladder is due: a bank transfer may take three days, and each later step
 leaves the time of a usual payment run."""
