@@ -187,5 +187,24 @@ def evaluate_confidence_command(data: Path, run_path: Path | None, as_json: bool
     click.echo(json.dumps(evaluate_confidence(data, run_path), allow_nan=False))
 
 
+@evaluate.command("payments")
+@_data_option
+@click.option("--currency", metavar="CODE", help="Only this currency; needed where the files hold several.")
+@_json_option
+def evaluate_payments_command(data: Path, currency: str | None, as_json: bool) -> None:
+    """Stripe objects in CSV files: sales, refunds, fees, net, payouts and failed charges by UTC day, in minor units.
+
+    The folder holds balance_transaction_data.csv, charge_data.csv or both. Rows that can be no object are told on
+    standard error. Amounts of different currencies are never added.
+    """
+    del as_json
+    from platform_assets.evaluation.payments import evaluate_payments
+
+    totals, bad_rows = evaluate_payments(data, currency=currency)
+    for bad in bad_rows:
+        click.echo(f"Set aside: {bad.row_key}: {bad.reason}", err=True)
+    click.echo(json.dumps(totals, allow_nan=False))
+
+
 if __name__ == "__main__":
     main()

@@ -198,7 +198,7 @@ class Database:
 
         Rows are matched by the table's primary key. A row differs if any of the frame's columns does; columns with
         `info["bookkeeping"]` are the table's own: they are never compared nor taken from the frame, and those with an
-        `onupdate` get it when the row really changes. Columns that the frame lacks keep their value, and get their
+        `onupdate` get it when the row really changes; where it is `given`, the frame's value is written when the row is. Columns that the frame lacks keep their value, and get their
         default in new rows. Writers of the same table wait for each other.
 
         Args:

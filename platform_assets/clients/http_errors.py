@@ -129,6 +129,14 @@ def retry_after(headers: Mapping[str, str], *, now: dt.datetime) -> dt.datetime 
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
+def moment_of(headers: Mapping[str, str]) -> dt.datetime | None:
+    """When an answer was given, by its `Date` header; None without a readable one."""
+    try:
+        return email.utils.parsedate_to_datetime(_header(headers, "date") or "")
+    except ValueError:
+        return None
+
+
 def classify_github_error(error: Exception, *, action: str, now: dt.datetime) -> ServiceError:
     """What an error of PyGithub, or of requests below it, means.
 
@@ -187,6 +195,7 @@ def classify_stripe_error(error: Exception, *, action: str, now: dt.datetime) ->
     Returns:
         The classified error, to be raised or kept.
     """
+    import requests
     import stripe
 
     if not isinstance(error, stripe.StripeError):
@@ -200,7 +209,9 @@ def classify_stripe_error(error: Exception, *, action: str, now: dt.datetime) ->
     detail = shown(error.user_message or error.http_body or type(error).__name__)
     if isinstance(error, stripe.APIConnectionError):
         # `should_retry` is false when no connection can ever be made, as with a bad certificate.
-        cls = TransientError if error.should_retry else PermanentError
+        # It is false as well for a body that broke off, which is whole the next time.
+        is_cut = isinstance(error.__cause__, requests.exceptions.ChunkedEncodingError)
+        cls = TransientError if error.should_retry or is_cut else PermanentError
         return cls(**fields, detail=detail)
     if isinstance(error, stripe.RateLimitError) or status == 429:
         return RateLimited(

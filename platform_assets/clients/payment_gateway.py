@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from urllib.parse import quote
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
 from platform_assets.clients.gateway_calls import CallLog, timed_http_client
-from platform_assets.clients.http_errors import RateLimited, ServiceError, classify_stripe_error
+from platform_assets.clients.http_errors import (
+    RateLimited,
+    ServiceError,
+    TransientError,
+    classify_stripe_error,
+    moment_of,
+)
 
 if TYPE_CHECKING:
     import stripe
@@ -31,7 +39,30 @@ LIMIT_BACKOFF_S = 1.0
 
 PAGE_SIZE = 100
 
-ObjectType = Literal["payment_intent", "charge", "refund", "balance_transaction"]
+ObjectType = Literal["payment_intent", "charge", "refund", "dispute", "balance_transaction", "payout"]
+
+_PATHS: Mapping[str, str] = {
+    "payment_intent": "/v1/payment_intents",
+    "charge": "/v1/charges",
+    "refund": "/v1/refunds",
+    "dispute": "/v1/disputes",
+    "balance_transaction": "/v1/balance_transactions",
+    "payout": "/v1/payouts",
+    "event": "/v1/events",
+}
+
+
+@dataclass(frozen=True)
+class GatewayPage:
+    """Objects as one answer gave them.
+
+    Attributes:
+        objects: As Stripe's API describes them.
+        read_at: When the answer was given, by the gateway's clock, to the second; None when it does not say.
+    """
+
+    objects: Sequence[Mapping[str, Any]]
+    read_at: dt.datetime | None
 
 
 class PaymentGateway:
@@ -74,9 +105,14 @@ class PaymentGateway:
                 self._http.close()  # type: ignore[no-untyped-call]  # the library left it without types
             self._http = self._stripe = None
 
-    def list_objects(
-        self, object_type: ObjectType, *, created_gte: dt.datetime
-    ) -> Iterator[Mapping[str, Any]]:
+    def list_pages(
+        self,
+        object_type: ObjectType | Literal["event"],
+        *,
+        created_gte: dt.datetime | None = None,
+        after_id: str | None = None,
+        **filters: Any,
+    ) -> Iterator[GatewayPage]:
         """Objects of one type, newest first, page after page.
 
         An object made while the pages are read may be missing, one that changes meanwhile may be seen in its old
@@ -86,25 +122,62 @@ class PaymentGateway:
         Args:
             object_type: What to list.
             created_gte: Objects made at this time (UTC) or later.
+            after_id: Only those that come after this object, as in a list that broke off there.
+            filters: The list's own parameters, such as `payout`.
 
         Yields:
-            Objects as Stripe's API describes them.
+            Pages of objects as Stripe's API describes them; none is empty but a list's only one.
 
         Raises:
             ServiceError: A page could not be read.
         """
-        action = f"list objects of type {object_type} created since {created_gte:%Y-%m-%d %H:%M:%S} UTC"
-        service = self._service(object_type)
-        # A second is the finest that Stripe knows; the beginning of it includes everything asked for.
-        parameters: dict[str, Any] = {"created": {"gte": int(created_gte.timestamp())}, "limit": PAGE_SIZE}
+        since = f" created since {created_gte:%Y-%m-%d %H:%M:%S} UTC" if created_gte else ""
+        action = f"list objects of type {object_type}{since}"
+        parameters: dict[str, Any] = {**filters, "limit": PAGE_SIZE}
+        if created_gte is not None:
+            # A second is the finest that Stripe knows; the beginning of it includes everything asked for.
+            parameters["created"] = {"gte": int(created_gte.timestamp())}
         while True:
+            if after_id is not None:
+                parameters["starting_after"] = after_id
             # Not the library's own paging: it cannot repeat one page after a 429.
-            page = self._repeated(partial(service.list, parameters), action=action)
-            for item in page.data:
-                yield item.to_dict()
-            if not page.has_more or not page.data:
+            body, read_at = self._get(_PATHS[object_type], parameters, action=action)
+            objects = body.get("data")
+            if not isinstance(objects, list) or not all(isinstance(item, dict) for item in objects):
+                raise TransientError(
+                    service="Stripe", action=action, detail="the answer is no list of objects"
+                )
+            yield GatewayPage(objects, read_at)
+            if not body.get("has_more") or not objects:
                 return
-            parameters = {**parameters, "starting_after": page.data[-1].id}
+            after_id = objects[-1].get("id")
+            if not after_id:
+                raise TransientError(service="Stripe", action=action, detail="a page's last object has no id")
+
+    def list_objects(
+        self, object_type: ObjectType, *, created_gte: dt.datetime
+    ) -> Iterator[Mapping[str, Any]]:
+        """The objects of `list_pages` one by one."""
+        for page in self.list_pages(object_type, created_gte=created_gte):
+            yield from page.objects
+
+    def read_page_of_one(self, object_type: ObjectType, object_id: str) -> GatewayPage:
+        """One object as it is now; the page is empty when the account has none with that id.
+
+        Raises:
+            ServiceError: It could not be read.
+        """
+        try:
+            item, read_at = self._get(
+                f"{_PATHS[object_type]}/{quote(object_id, safe='')}",
+                {},
+                action=f"read the {object_type} {object_id}",
+            )
+        except ServiceError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return GatewayPage([], None)
+            raise
+        return GatewayPage([item], read_at)
 
     def read_object(self, object_type: ObjectType, object_id: str) -> Mapping[str, Any] | None:
         """One object as it is now; None when the account has none with that id.
@@ -112,16 +185,7 @@ class PaymentGateway:
         Raises:
             ServiceError: It could not be read.
         """
-        call = partial(self._service(object_type).retrieve, object_id)
-        try:
-            item: dict[str, Any] = self._repeated(
-                call, action=f"read the {object_type} {object_id}"
-            ).to_dict()
-        except ServiceError as error:
-            if error.status == HTTPStatus.NOT_FOUND:
-                return None
-            raise
-        return item
+        return next(iter(self.read_page_of_one(object_type, object_id).objects), None)
 
     def call(self, perform: Callable[[Any], T], *, action: str) -> T:
         """Do something that this client has no method for, with its connection, its waits and its errors.
@@ -141,7 +205,19 @@ class PaymentGateway:
         Raises:
             ServiceError: It can't be reached, or refuses the key.
         """
-        self._repeated(partial(self._service("charge").list, {"limit": 1}), action="read one charge")
+        self._get(_PATHS["charge"], {"limit": 1}, action="read one charge")
+
+    def _get(
+        self, path: str, parameters: Mapping[str, Any], *, action: str
+    ) -> tuple[dict[str, Any], dt.datetime | None]:
+        """An answer's body as plain JSON, and when it was given by the gateway's clock; None when it does not say."""
+        # Raw: objects of the library's own would cost more than all the rest of a read.
+        call = partial(self._client().raw_request, "get", path, **parameters)
+        response: stripe.StripeResponse = self._repeated(call, action=action)
+        body = response.data
+        if not isinstance(body, dict):
+            raise TransientError(service="Stripe", action=action, detail="the answer is no JSON object")
+        return body, moment_of(response.headers)
 
     def _repeated(self, call: Callable[[], T], *, action: str) -> T:
         """The call's outcome; one that is refused as one too many is repeated with growing waits."""
@@ -162,18 +238,6 @@ class PaymentGateway:
             reraise=True,
         )
         return retrying(once)
-
-    def _service(self, object_type: ObjectType) -> Any:
-        services = self._client().v1
-        match object_type:
-            case "payment_intent":
-                return services.payment_intents
-            case "charge":
-                return services.charges
-            case "refund":
-                return services.refunds
-            case "balance_transaction":
-                return services.balance_transactions
 
     def _client(self) -> stripe.StripeClient:
         import stripe

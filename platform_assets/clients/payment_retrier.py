@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from platform_assets.clients.http_errors import PermanentError, TransientError
-from platform_assets.clients.payment_gateway import PAGE_SIZE, PaymentGateway
+from platform_assets.clients.payment_gateway import PaymentGateway
 
 if TYPE_CHECKING:
     import stripe
@@ -72,16 +71,8 @@ class PaymentRetrier:
         Raises:
             ServiceError: They could not all be read.
         """
-        charges: list[Mapping[str, Any]] = []
-        parameters: dict[str, Any] = {"payment_intent": intent_id, "limit": PAGE_SIZE}
-        while True:
-            page = self._gateway.call(
-                partial(_list_charges, parameters), action=f"list the charges of {intent_id}"
-            )
-            charges += [charge.to_dict() for charge in page.data]
-            if not page.has_more or not page.data:
-                return charges
-            parameters = {**parameters, "starting_after": page.data[-1].id}
+        pages = self._gateway.list_pages("charge", payment_intent=intent_id)
+        return [charge for page in pages for charge in page.objects]
 
     def confirm(self, intent_id: str, *, parameters: Mapping[str, Any], key: str) -> ConfirmOutcome:
         """Confirm an intent, once per key.
@@ -125,10 +116,6 @@ class PaymentRetrier:
             return body
 
         return _outcome(self._gateway.call(perform, action=action), action=action)
-
-
-def _list_charges(parameters: Mapping[str, Any], services: Any) -> Any:
-    return services.charges.list(parameters)
 
 
 def _declined(error: stripe.CardError) -> Mapping[str, Any]:

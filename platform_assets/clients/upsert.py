@@ -183,6 +183,10 @@ def _is_bookkeeping(column: sa.Column[Any]) -> bool:
     return bool(column.info.get("bookkeeping"))
 
 
+def _is_given(column: sa.Column[Any]) -> bool:
+    return not _is_bookkeeping(column) or column.info["bookkeeping"] == "given"
+
+
 def _columns_to_write(table: sa.Table, frame: pd.DataFrame) -> list[sa.Column[Any]]:
     """The frame's columns in the table, key first, without those that the table keeps itself."""
     unknown = [str(name) for name in frame.columns if name not in table.columns]
@@ -199,7 +203,7 @@ def _columns_to_write(table: sa.Table, frame: pd.DataFrame) -> list[sa.Column[An
     if problems:
         raise ValueError(f"The frame can't be written to {table.fullname}: {'; '.join(problems)}.")
     return sorted(
-        (c for c in table.columns if c.name in frame and not _is_bookkeeping(c)),
+        (c for c in table.columns if c.name in frame and _is_given(c)),
         key=lambda column: not column.primary_key,
     )
 
@@ -320,6 +324,7 @@ def _compile_merge(merge: _Merge, compiler: SQLCompiler, **options: Any) -> str:
 
     key = [column for column in merge.columns if column.primary_key]
     values = [column for column in merge.columns if not column.primary_key]
+    compared = [column for column in values if not _is_bookkeeping(column)]
     touched = [
         f"{name(column)} = {compiler.process(column.onupdate.arg, **options)}"
         for column in merge.table.columns
@@ -329,10 +334,10 @@ def _compile_merge(merge: _Merge, compiler: SQLCompiler, **options: Any) -> str:
         f"MERGE INTO {compiler.preparer.format_table(merge.table)} USING pg_temp.{_STAGE}",
         f"ON {' AND '.join(f'{target(c)} = {staged(c)}' for c in key)}",
     ]
-    if values:
+    if compared:
         lines += [
             f"WHEN MATCHED AND {_STAGE}.{_IS_GOOD}",
-            f"AND ({', '.join(map(target, values))}) IS DISTINCT FROM ({', '.join(map(staged, values))})",
+            f"AND ({', '.join(map(target, compared))}) IS DISTINCT FROM ({', '.join(map(staged, compared))})",
             f"THEN UPDATE SET {', '.join([*(f'{name(c)} = {staged(c)}' for c in values), *touched])}",
         ]
     lines += [

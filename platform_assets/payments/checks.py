@@ -18,7 +18,9 @@ from platform_assets.asset_checks import (
 from platform_assets.clients.contract import read_contract
 from platform_assets.clients.database import Database
 from platform_assets.payments.analytics import KEY, TOTALS
-from platform_assets.payments.assets import FIRST_DAY, GATEWAY_SOURCE, find_days_to_compute, read_totals
+from platform_assets.payments.analytics_reading import read_totals
+from platform_assets.payments.assets import FIRST_DAY, find_days_to_compute
+from platform_assets.payments.gateway_sync import GATEWAY_SOURCE
 from platform_assets.resources import Clock
 from platform_assets.table_assets import read_table
 from platform_assets.tables import marketplace, monitoring

@@ -1,6 +1,6 @@
-"""From Stripe's objects to rows of `gateway_transactions`, and from when on to read them. Pure; money rules only.
+"""From Stripe's objects to rows of `gateway_transactions`. Pure; money rules only.
 
-Reading is `clients/payment_gateway.py`; sums over the rows are `analytics.py`.
+What is read and when is `gateway_reads.py`; sums over the rows are `analytics.py`.
 """
 
 from __future__ import annotations
@@ -17,40 +17,47 @@ import pandas as pd
 from platform_assets.clients.jsonable import to_jsonable
 from platform_assets.clients.payment_gateway import ObjectType
 from platform_assets.clients.quarantine import BadRow
-from platform_assets.currencies import CurrencyError, is_currency, minor_from_gateway
+from platform_assets.currencies import is_currency
+from platform_assets.payments.gateway_fields import (
+    BadObjectError,
+    id_of,
+    read_amount,
+    read_captured,
+    read_card,
+    read_charge_id,
+    read_decline_detail,
+    read_failure_code,
+    read_instant,
+    read_kind,
+    read_optional_amount,
+    read_text,
+)
 
-OBJECT_TYPES: tuple[ObjectType, ...] = ("payment_intent", "charge", "refund", "balance_transaction")
+OBJECT_TYPES: tuple[ObjectType, ...] = (
+    "payment_intent",
+    "charge",
+    "refund",
+    "dispute",
+    "payout",
+    "balance_transaction",
+)
 """What is read, in the order in which one links to the next."""
 
-FIRST_READ_FROM = dt.datetime(2010, 1, 1, tzinfo=dt.UTC)
-"""Before the gateway existed: where a first read begins."""
+LINKED_TYPES = ("charge", "refund", "dispute", "balance_transaction")
+"""What belongs to a payment through a neighbour; an intent names its payment itself, a payout has none."""
 
-OVERLAP = dt.timedelta(days=7)
-"""How far a read reaches back before the last one: objects change after they are made, most within days (a bank debit
-is decided in up to five working days), and a page that changes while it is read may miss one."""
-
-MAX_AMOUNT = 10**15
-"""No payment is as large; sums of so many rows as a table holds stay far within 64 bits."""
-
-UNSETTLED = ("pending", "requires_action")
-"""Statuses of charges and refunds that change by themselves, sometimes weeks after they were made."""
-
-_SETTLED: Mapping[ObjectType, frozenset[str]] = {
-    "payment_intent": frozenset(("succeeded", "canceled")),
-    "charge": frozenset(("succeeded", "failed")),
-    # One that succeeded can still come back from the bank.
-    "refund": frozenset(("failed", "canceled")),
-    "balance_transaction": frozenset(("available",)),
-}
-
-_TYPE_BY_PREFIX: Mapping[str, ObjectType] = {
+TYPE_BY_PREFIX: Mapping[str, ObjectType] = {
     "pi": "payment_intent",
     "ch": "charge",
     "py": "charge",
     "re": "refund",
     "pyr": "refund",
+    "dp": "dispute",
+    "du": "dispute",
     "txn": "balance_transaction",
+    "po": "payout",
 }
+"""What an id's prefix says of the object; `py` is a charge by other means than a card, `pyr` its refund."""
 
 COLUMNS = [
     "object_id",
@@ -58,31 +65,35 @@ COLUMNS = [
     "payment_id",
     "payment_intent_id",
     "charge_id",
+    "source_id",
+    "payout_id",
+    "customer_id",
     "kind",
     "status",
     "amount_minor",
+    "captured_minor",
+    "refunded_minor",
     "fee_minor",
     "net_minor",
     "currency",
     "failure_code",
+    "advice_code",
+    "network_decline_code",
+    "reason",
+    "card_fingerprint",
+    "card_brand",
     "created_at",
     "available_on",
+    "observed_at",
 ]
+
+_NULLABLE_AMOUNTS = ("captured_minor", "refunded_minor", "fee_minor", "net_minor")
 
 # The rest of an object may hold names, addresses, and a client secret that lets its bearer pay.
 _KEPT_IN_QUARANTINE = (
     *("id", "object", "created", "available_on", "amount", "fee", "net", "currency", "status", "type"),
-    *("source", "charge", "payment_intent", "metadata"),
+    *("source", "charge", "payment_intent", "metadata", "arrival_date", "amount_captured", "amount_refunded"),
 )
-
-
-@dataclass(frozen=True)
-class Links:
-    """What an object belongs to; None where nothing says so."""
-
-    payment_id: str | None
-    payment_intent_id: str | None
-    charge_id: str | None
 
 
 @dataclass(frozen=True)
@@ -98,270 +109,216 @@ class TransactionRows:
     bad_rows: tuple[BadRow, ...]
 
 
-@dataclass(frozen=True)
-class _Row:
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of `gateway_transactions`, which tells what its columns hold."""
+
     object_id: str
     object_type: str
     payment_id: str | None
     payment_intent_id: str | None
     charge_id: str | None
+    source_id: str | None
+    payout_id: str | None
+    customer_id: str | None
     kind: str | None
     status: str | None
     amount_minor: int
+    captured_minor: int | None
+    refunded_minor: int | None
     fee_minor: int | None
     net_minor: int | None
     currency: str
     failure_code: str | None
+    advice_code: str | None
+    network_decline_code: str | None
+    reason: str | None
+    card_fingerprint: str | None
+    card_brand: str | None
     created_at: dt.datetime
     available_on: dt.date | None
-    source_id: str | None
-
-    @property
-    def links(self) -> Links:
-        return Links(self.payment_id, self.payment_intent_id, self.charge_id)
+    observed_at: dt.datetime
 
 
-class _BadObjectError(Exception):
-    """An object that can be no row; the text says why."""
+@dataclass(frozen=True)
+class Observation:
+    """An object in the state in which the gateway showed it.
 
-
-def plan_read(read_through: dt.datetime | None, *, overlap: dt.timedelta = OVERLAP) -> dt.datetime:
-    """From when on objects are read.
-
-    Args:
-        read_through: Up to when everything has been read (UTC): the moment at which the last complete read began, as
-            later objects may have been missed; None before the first.
-        overlap: How far to reach back.
-
-    Returns:
-        The earliest `created` to ask for.
+    Attributes:
+        item: The object as Stripe's API describes it.
+        observed_at: When the gateway showed it, by its own clock.
+        payout_id: The automatic payout whose list it stood in; None elsewhere.
     """
-    return FIRST_READ_FROM if read_through is None else max(FIRST_READ_FROM, read_through - overlap)
+
+    item: Mapping[str, Any]
+    observed_at: dt.datetime
+    payout_id: str | None = None
 
 
-def find_referenced_ids(objects: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Ids that objects refer to and that are not among them: `known` of `transaction_rows` should hold these."""
-    own, referenced = set(), set()
-    for item in objects:
-        own.add(_id_of(item.get("id")))
-        referenced |= {_id_of(item.get(name)) for name in ("payment_intent", "charge", "source")}
-    return {name for name in referenced - own if name}
-
-
-def plan_rereads(
-    objects: Iterable[Mapping[str, Any]], *, known: pd.DataFrame, quarantined_ids: Iterable[str]
-) -> list[tuple[ObjectType, str]]:
-    """Older objects to read one by one, since a list by time of creation does not show that they changed.
-
-    An intent that is confirmed weeks after it was made has a new charge, a refund that fails a new balance transaction:
-    what new objects refer to is read again unless it is known to be settled. So is what was still under way, and what
-    was set aside, which another release may understand.
-
-    Args:
-        objects: Objects of one read.
-        known: Rows of `gateway_transactions` that these refer to (`find_referenced_ids`) or that are under way.
-        quarantined_ids: Ids of objects that were set aside.
-
-    Returns:
-        Type and id of each, by id.
-    """
-    objects = list(objects)
-    read = {_id_of(item.get("id")) for item in objects}
-    status_by_id = dict(zip(known["object_id"], known["status"]))
-    candidates = find_referenced_ids(objects).union(status_by_id, quarantined_ids) - read
-    rereads = []
-    for object_id in sorted(name for name in candidates if name):
-        object_type = _TYPE_BY_PREFIX.get(object_id.partition("_")[0])
-        if object_type and status_by_id.get(object_id) not in _SETTLED[object_type]:
-            rereads.append((object_type, object_id))
-    return rereads
+def find_referenced_ids(items: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Ids of objects and of what they refer to: `known` of `transaction_rows` should hold these."""
+    names = ("id", "payment_intent", "charge", "source")
+    return {found for item in items for name in names if (found := id_of(item.get(name)))}
 
 
 def transaction_rows(
-    objects: Iterable[Mapping[str, Any]], *, known: pd.DataFrame | None = None
+    observations: Iterable[Observation], *, known: pd.DataFrame | None = None
 ) -> TransactionRows:
-    """Rows for the objects of one read, of all types together.
+    """Rows for the objects of one read.
 
-    A refund or balance transaction often names only its neighbour: its payment and intent are found through the
-    charge or refund, among the objects or in `known`. Of an object that comes twice the later one counts.
+    A refund, dispute or balance transaction often names only its neighbour: its payment and intent are found through
+    the charge, refund or dispute, among the objects or in `known`. Of an object that comes twice the state that was
+    shown later counts, and none that was shown before the known one; of two of the same second the latter.
 
     Args:
-        objects: Objects as Stripe's API describes them.
-        known: Rows of `gateway_transactions` that the objects refer to (`find_referenced_ids`).
+        observations: Objects with the time at which they were shown.
+        known: Rows of `gateway_transactions` with these ids, and those that the objects refer to
+            (`find_referenced_ids`).
 
     Returns:
         Rows, by type and in order of `OBJECT_TYPES`, and objects to set aside.
     """
-    rows: dict[str, _Row] = {}
+    latest: dict[str, Observation] = {}
+    nameless: list[Observation] = []
+    for observation in observations:
+        object_id = id_of(observation.item.get("id"))
+        if object_id is None:
+            nameless.append(observation)
+        elif object_id not in latest or latest[object_id].observed_at <= observation.observed_at:
+            payout_id = observation.payout_id or (
+                latest[object_id].payout_id if object_id in latest else None
+            )
+            latest[object_id] = replace(observation, payout_id=payout_id)
+        elif observation.payout_id:
+            latest[object_id] = replace(latest[object_id], payout_id=observation.payout_id)
+    links = _known_links(known)
+    rows: list[Row] = []
     bad: dict[str, BadRow] = {}
-    for item in objects:
+    for observation in (*latest.values(), *nameless):
+        own = links.get(str(observation.item.get("id")))
+        if own is not None and own.observed_at > observation.observed_at:
+            continue
         try:
-            row = _row(item)
-        except _BadObjectError as error:
-            quarantined = _quarantined(item, str(error))
+            rows.append(_row(observation))
+        except BadObjectError as error:
+            quarantined = _quarantined(observation.item, str(error))
             bad[quarantined.row_key] = quarantined
-            rows.pop(quarantined.row_key, None)
-        else:
-            rows[row.object_id] = row
-            bad.pop(row.object_id, None)
-    linked = _linked(list(rows.values()), _known_links(known))
-    return TransactionRows(_frame(linked), tuple(bad.values()))
+    return TransactionRows(_frame(_linked(rows, links)), tuple(bad.values()))
 
 
-def _row(item: Mapping[str, Any]) -> _Row:
+def _row(observation: Observation) -> Row:
+    item = observation.item
     object_id = item.get("id")
     if not isinstance(object_id, str) or not object_id:
-        raise _BadObjectError("id is missing")
+        raise BadObjectError("id is missing")
     object_type = item.get("object")
     if object_type not in OBJECT_TYPES:
-        raise _BadObjectError(f"object is {object_type!r}, which is none of {', '.join(OBJECT_TYPES)}")
-    currency = (_text(item, "currency") or "").upper()
+        raise BadObjectError(f"object is {object_type!r}, which is none of {', '.join(OBJECT_TYPES)}")
+    currency = (read_text(item, "currency") or "").upper()
     if not is_currency(currency):
-        raise _BadObjectError(f"currency is {item.get('currency')!r}, no known currency")
-    is_balance = object_type == "balance_transaction"
-    amount = _amount(item, "amount", currency, may_be_negative=is_balance)
-    fee = _amount(item, "fee", currency, may_be_negative=True) if is_balance else None
-    net = _amount(item, "net", currency, may_be_negative=True) if is_balance else None
+        raise BadObjectError(f"currency is {item.get('currency')!r}, no known currency")
+    is_balance, is_charge = object_type == "balance_transaction", object_type == "charge"
+    # A payout that takes money from the bank, as after refunds, is negative.
+    is_signed = is_balance or object_type == "payout"
+    amount = read_amount(item, "amount", currency, may_be_negative=is_signed)
+    fee = read_amount(item, "fee", currency, may_be_negative=True) if is_balance else None
+    net = read_amount(item, "net", currency, may_be_negative=True) if is_balance else None
     if fee is not None and amount - fee != net:
-        raise _BadObjectError("net is not amount less fee")
+        raise BadObjectError("net is not amount less fee")
     metadata = item.get("metadata")
     payment_id = metadata.get("payment_id") if isinstance(metadata, Mapping) else None
-    return _Row(
+    card = read_card(item) if is_charge else {}
+    available = {"balance_transaction": "available_on", "payout": "arrival_date"}.get(object_type)
+    return Row(
         object_id=object_id,
         object_type=object_type,
         payment_id=str(payment_id) if payment_id else None,
-        payment_intent_id=object_id
-        if object_type == "payment_intent"
-        else _id_of(item.get("payment_intent")),
-        charge_id=_charge_id(item),
-        kind=_text(item, "type") if is_balance else None,
-        status=_text(item, "status"),
+        payment_intent_id=object_id if object_type == "payment_intent" else id_of(item.get("payment_intent")),
+        charge_id=read_charge_id(item),
+        source_id=id_of(item.get("source")) if is_balance else None,
+        payout_id=observation.payout_id,
+        customer_id=id_of(item.get("customer")),
+        kind=read_kind(item),
+        status=read_text(item, "status"),
         amount_minor=amount,
+        captured_minor=read_captured(item, amount, currency) if is_charge else None,
+        refunded_minor=read_optional_amount(item, "amount_refunded", currency) or 0 if is_charge else None,
         fee_minor=fee,
         net_minor=net,
         currency=currency,
-        failure_code=_failure_code(item),
-        created_at=_instant(item, "created"),
-        available_on=_instant(item, "available_on").date() if is_balance else None,
-        source_id=_id_of(item.get("source")) if is_balance else None,
+        failure_code=read_failure_code(item),
+        advice_code=read_decline_detail(item, "advice_code"),
+        network_decline_code=read_decline_detail(item, "network_decline_code"),
+        reason=read_text(item, "reason") if object_type in ("dispute", "refund") else None,
+        card_fingerprint=read_text(card, "fingerprint"),
+        card_brand=read_text(card, "brand"),
+        created_at=read_instant(item, "created"),
+        available_on=read_instant(item, available).date() if available else None,
+        observed_at=observation.observed_at,
     )
 
 
-def _amount(item: Mapping[str, Any], name: str, currency: str, *, may_be_negative: bool) -> int:
-    amount = item.get(name)
-    if amount is None:
-        raise _BadObjectError(f"{name} is {'null' if name in item else 'missing'}")
-    if not isinstance(amount, int) or isinstance(amount, bool):
-        raise _BadObjectError(f"{name} is {amount!r}, no whole number")
-    if abs(amount) > MAX_AMOUNT:
-        raise _BadObjectError(f"{name} is {amount}, beyond ±{MAX_AMOUNT}")
-    if amount < 0 and not may_be_negative:
-        raise _BadObjectError(f"{name} is {amount}, below 0")
-    try:
-        return minor_from_gateway(amount, currency)
-    except CurrencyError as error:
-        raise _BadObjectError(f"{name}: {error}") from error
+@dataclass(frozen=True)
+class _Links:
+    """What an object belongs to, None where nothing says so, and when that was seen."""
+
+    observed_at: dt.datetime
+    payment_id: str | None
+    payment_intent_id: str | None
+    charge_id: str | None
+    payout_id: str | None
 
 
-def _instant(item: Mapping[str, Any], name: str) -> dt.datetime:
-    seconds = item.get(name)
-    if seconds is None:
-        raise _BadObjectError(f"{name} is {'null' if name in item else 'missing'}")
-    if not isinstance(seconds, int) or isinstance(seconds, bool):
-        raise _BadObjectError(f"{name} is {seconds!r}, no time in whole seconds")
-    try:
-        return dt.datetime.fromtimestamp(seconds, tz=dt.UTC)
-    except (OverflowError, ValueError, OSError):
-        raise _BadObjectError(f"{name} is {seconds}, beyond all dates") from None
-
-
-def _text(item: Mapping[str, Any], name: str) -> str | None:
-    value = item.get(name)
-    return value if isinstance(value, str) and value else None
-
-
-def _charge_id(item: Mapping[str, Any]) -> str | None:
-    match item["object"]:
-        case "charge":
-            return str(item["id"])
-        case "payment_intent":
-            return _id_of(item.get("latest_charge"))
-        case "refund":
-            return _id_of(item.get("charge"))
-        case _:
-            source_id = _id_of(item.get("source")) or ""
-            return source_id if source_id.startswith(("ch_", "py_")) else None
-
-
-def _failure_code(item: Mapping[str, Any]) -> str | None:
-    """The issuer's decline code where it gave one, or else the gateway's own code."""
-    match item["object"]:
-        case "charge":
-            code = _text(item, "failure_code")
-            outcome = item.get("outcome")
-            # `outcome.reason` is the issuer's only here: with charges that succeed it tells of risk.
-            if code and isinstance(outcome, Mapping) and outcome.get("type") == "issuer_declined":
-                return _text(outcome, "reason") or code
-            return code
-        case "payment_intent":
-            error = item.get("last_payment_error")
-            return (
-                (_text(error, "decline_code") or _text(error, "code")) if isinstance(error, Mapping) else None
-            )
-        case "refund":
-            return _text(item, "failure_reason")
-        case _:
-            return None
-
-
-def _id_of(value: Any) -> str | None:
-    """The id of a reference, be it plain or expanded to the object itself."""
-    if isinstance(value, Mapping):
-        value = value.get("id")
-    return value if isinstance(value, str) and value else None
-
-
-def _known_links(known: pd.DataFrame | None) -> dict[str, Links]:
+def _known_links(known: pd.DataFrame | None) -> dict[str, _Links]:
     if known is None or known.empty:
         return {}
-    columns = known[["object_id", "payment_id", "payment_intent_id", "charge_id"]].astype(object)
+    texts = known[["object_id", "payment_id", "payment_intent_id", "charge_id", "payout_id"]].astype(object)
+    moments = known["observed_at"].dt.to_pydatetime()
     return {
-        object_id: Links(*(value if isinstance(value, str) else None for value in values))
-        for object_id, *values in columns.itertuples(index=False, name=None)
+        values[0]: _Links(moment, *(value if isinstance(value, str) else None for value in values[1:]))
+        for values, moment in zip(texts.itertuples(index=False, name=None), moments)
     }
 
 
-def _linked(rows: Sequence[_Row], known: Mapping[str, Links]) -> list[_Row]:
-    """The rows in order of their types, with the links that their neighbours have."""
+def _linked(rows: Sequence[Row], known: Mapping[str, _Links]) -> list[Row]:
+    """The rows in order of their types, with the links that their neighbours have and those that were known."""
     links = dict(known)
     linked = []
     for row in sorted(rows, key=lambda row: (OBJECT_TYPES.index(row.object_type), row.object_id)):
-        complete = row
-        for neighbour_id in (row.source_id, row.charge_id, row.payment_intent_id, row.object_id):
-            neighbour = links.get(neighbour_id or "")
+        payment_id, intent_id, charge_id = row.payment_id, row.payment_intent_id, row.charge_id
+        is_linked = row.object_type in LINKED_TYPES
+        for neighbour_id in (row.source_id, charge_id, intent_id, row.object_id):
+            neighbour = links.get(neighbour_id or "") if is_linked else None
             if neighbour is not None:
-                complete = replace(
-                    complete,
-                    payment_id=complete.payment_id or neighbour.payment_id,
-                    payment_intent_id=complete.payment_intent_id or neighbour.payment_intent_id,
-                    charge_id=complete.charge_id or neighbour.charge_id,
-                )
-        intent = links.get(complete.payment_intent_id or "")
-        if complete.payment_id is None and intent is not None:
-            complete = replace(complete, payment_id=intent.payment_id)
-        links[row.object_id] = complete.links
-        linked.append(complete)
+                payment_id = payment_id or neighbour.payment_id
+                intent_id = intent_id or neighbour.payment_intent_id
+                charge_id = charge_id or neighbour.charge_id
+        if payment_id is None and is_linked and intent_id in links:
+            payment_id = links[intent_id].payment_id
+        own = known.get(row.object_id)
+        payout_id = row.payout_id or (own.payout_id if own else None)
+        links[row.object_id] = _Links(row.observed_at, payment_id, intent_id, charge_id, payout_id)
+        linked.append(
+            replace(
+                row,
+                payment_id=payment_id,
+                payment_intent_id=intent_id,
+                charge_id=charge_id,
+                payout_id=payout_id,
+            )
+        )
     return linked
 
 
-def _frame(rows: Sequence[_Row]) -> pd.DataFrame:
+def _frame(rows: Sequence[Row]) -> pd.DataFrame:
     frame = pd.DataFrame({name: [getattr(row, name) for row in rows] for name in COLUMNS}, dtype=object)
-    return frame.astype({"amount_minor": "int64", "fee_minor": "Int64", "net_minor": "Int64"}).assign(
-        created_at=pd.to_datetime(frame["created_at"], utc=True)
+    return frame.astype({"amount_minor": "int64", **dict.fromkeys(_NULLABLE_AMOUNTS, "Int64")}).assign(
+        created_at=pd.to_datetime(frame["created_at"], utc=True),
+        observed_at=pd.to_datetime(frame["observed_at"], utc=True),
     )
 
 
 def _quarantined(item: Mapping[str, Any], reason: str) -> BadRow:
     payload = to_jsonable({name: item[name] for name in _KEPT_IN_QUARANTINE if name in item})
     digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
-    return BadRow(row_key=_id_of(item.get("id")) or f"row:{digest}", reason=reason, payload=payload)
+    return BadRow(row_key=id_of(item.get("id")) or f"row:{digest}", reason=reason, payload=payload)

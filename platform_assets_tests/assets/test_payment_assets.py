@@ -3,6 +3,7 @@
 import dataclasses
 import datetime as dt
 import json
+import time
 
 import dagster as dg
 import pytest
@@ -23,6 +24,14 @@ from platform_assets.tables import payments as tables
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 OBJECTS = {item["id"] for item in WORLD.stripe_objects if item["object"] in OBJECT_TYPES}
 DAY = dt.timedelta(days=1)
+
+
+PATHS = {
+    "/v1/payment_intents": "payment_intent",
+    "/v1/refunds": "refund",
+    "/v1/balance_transactions": "balance_transaction",
+}
+EMPTY_KINDS = set(OBJECT_TYPES) - {item["object"] for item in WORLD.stripe_objects}
 
 
 def cursors(platform):
@@ -56,7 +65,7 @@ def test_every_object_of_the_gateway_has_a_row_and_a_second_run_writes_nothing(f
     ("broken_path", "how"),
     [("/v1/payment_intents", "cut"), ("/v1/refunds", "error"), ("/v1/balance_transactions", "cut")],
 )
-def test_a_gateway_that_breaks_off_writes_nothing_and_the_next_run_repairs(
+def test_a_gateway_that_breaks_off_keeps_what_was_read_and_the_next_run_goes_on(
     fresh, endpoints, broken_path, how
 ):
     def answer(call):
@@ -72,8 +81,10 @@ def test_a_gateway_that_breaks_off_writes_nothing_and_the_next_run_repairs(
 
     assert outcome.failed_steps() == {"gateway_transactions"}
     assert "Stripe: could not list objects of type" in outcome.failure("gateway_transactions")
-    assert not derived_rows(fresh.database)["gateway_transactions"]
-    assert not cursors(fresh)
+    complete = {row[0] for row in cursors(fresh) if row[1]} - {"event"}
+    kinds = {row[1] for row in derived_rows(fresh.database)["gateway_transactions"]}
+    assert PATHS[broken_path] not in complete
+    assert kinds - {"balance_transaction"} == complete - EMPTY_KINDS
     assert read_gateway(fresh).is_success
     assert {row[0] for row in derived_rows(fresh.database)["gateway_transactions"]} == OBJECTS
 
@@ -145,6 +156,8 @@ def test_an_intent_that_is_paid_weeks_after_it_was_made_is_read_again(fresh, tmp
         with stripe_client(own) as stripe:
             stripe.payment_intents.confirm(old, {"payment_method": "pm_card_visa"})
 
+        # The gateway's time has seconds only: what it showed within the second of a change may be older.
+        time.sleep(1.1)
         paid = read_gateway(platform, now=now)
         again = read_gateway(platform, now=now)
 
@@ -295,7 +308,9 @@ def test_a_gap_after_downtime_is_filled_by_one_run(settled):
 
 
 def test_today_is_not_over_and_so_not_computed(settled):
-    settled.execute("UPDATE platform.gateway_transactions SET created_at = :now", now=NOW)
+    settled.execute(
+        "UPDATE platform.gateway_transactions SET created_at = :now, available_on = :now", now=NOW
+    )
 
     settled.run_analytics()
 
