@@ -135,7 +135,7 @@ def _worst_ratio(
     def measure(database: Database, _: Clock) -> Measurement:
         last = sa.select(sa.func.max(table.measured_at)).scalar_subquery()
         rows = database.read(
-            sa.select(table.currency, table.value, table.total.cast(sa.BigInteger).label("total")).where(
+            sa.select(table.currency, table.value, table.total).where(
                 table.measured_at == last, table.metric == metric, table.value.is_not(None)
             )
         )

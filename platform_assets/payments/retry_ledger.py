@@ -260,14 +260,14 @@ def count_states(database: Database, *, since: dt.datetime) -> Counter[str]:
     ledger = payment_retry_attempts.c
     query = sa.select(ledger.state, sa.func.count()).where(ledger.sent_at > since).group_by(ledger.state)
     with database.transaction() as connection:
-        return Counter(dict(connection.execute(query).tuples().all()))
+        return Counter(dict(connection.execute(query).all()))
 
 
 def read_arms(database: Database) -> dict[str, bool]:
     """Payment to whether it is held out, for every one that was ever due."""
     arms = payment_retry_arms.c
     with database.transaction() as connection:
-        return dict(connection.execute(sa.select(arms.payment_id, arms.arm == "held_out")).tuples().all())
+        return dict(connection.execute(sa.select(arms.payment_id, arms.arm == "held_out")).all())
 
 
 def assign_arms(

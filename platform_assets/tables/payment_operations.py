@@ -154,8 +154,12 @@ gateway_metrics = sa.Table(
         comment="Decline code of a `decline_share_ratio`; else an empty text.",
     ),
     sa.Column("value", sa.Double, comment="The measured value; null when there was nothing to measure."),
-    sa.Column("part", sa.Numeric, comment="Numerator of a ratio, in whole counts or minor units; else null."),
-    sa.Column("total", sa.Numeric, comment="Its denominator; of other measures the number of observations."),
+    sa.Column(
+        "part", sa.BigInteger, comment="Numerator of a ratio, in whole counts or minor units; else null."
+    ),
+    sa.Column(
+        "total", sa.BigInteger, comment="Its denominator; of other measures the number of observations."
+    ),
     sa.Column("low", sa.Double, comment="Lower end of the 95 % interval; null where none is given."),
     sa.Column("high", sa.Double, comment="Upper end of the 95 % interval; null where none is given."),
     sa.Column("window_days", sa.Integer, nullable=False, comment="Length of the window, in days."),
@@ -234,7 +238,7 @@ payment_reconciliation = sa.Table(
         sa.Text,
         primary_key=True,
         comment="What is compared: `captures` and `refunds` (marketplace, gateway), `balance` (the gateway's objects, its "
-        "ledger) or `payouts` (the ledger, payouts to the bank).",
+        "ledger), `fees` (amount less fee, net) or `payouts` (the ledger, payouts to the bank).",
     ),
     sa.Column(
         "day",
