@@ -14,8 +14,9 @@ from typing import Any
 import pandas as pd
 
 from platform_assets.clients.quarantine import BadRow
+from platform_assets.currencies import is_currency
 from platform_assets.evaluation.data_errors import EvaluationDataError
-from platform_assets.payments.analytics import daily_totals
+from platform_assets.payments.analytics import PAYOUT_KINDS, daily_totals
 from platform_assets.payments.gateway_objects import Observation, transaction_rows
 
 FILES = {"balance_transaction": "balance_transaction_data.csv", "charge": "charge_data.csv"}
@@ -36,9 +37,12 @@ MEASURES = (
 _AMOUNTS = ("amount", "fee", "net", "amount_refunded", "amount_captured")
 _TIMES = ("created", "available_on")
 _REQUIRED = {
-    "balance_transaction": ("id", "amount", "fee", "net", "currency", "type", "created", "available_on"),
+    "balance_transaction": ("id", "amount", "currency", "type", "created"),
     "charge": ("id", "amount", "currency", "status", "created"),
 }
+_NO_VALUE = ("", "null", "none", "nan", "nat", "na", "n/a", "\\n")
+"""How exports write that a field has no value, in either case."""
+
 _NO_OBSERVATION_TIME = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _WHOLE = re.compile(r"([+-]?\d+)(?:\.0*)?")
 _EPOCH_MS_DIGITS = 13
@@ -55,11 +59,13 @@ def evaluate_payments(folder: Path, *, currency: str | None = None) -> tuple[dic
         `days` (each day with its measures) and `total`, in minor units; and the rows that can be no object.
 
     Raises:
-        EvaluationDataError: A file can't be read or lacks a column, there is none, or several currencies are in them
-            and none was chosen.
+        EvaluationDataError: A file can't be read or lacks a column, there is none, the chosen currency is unknown, or
+            several currencies are in them and none was chosen.
     """
     objects = list(_read_objects(folder))
     rows = transaction_rows(Observation(item, _NO_OBSERVATION_TIME) for item in objects)
+    if currency is not None and not is_currency(currency.strip().upper()):
+        raise EvaluationDataError([f"{currency!r} is no ISO 4217 currency code, such as USD"])
     totals = daily_totals(rows.transactions)
     found = sorted(set(rows.transactions["currency"]))
     if currency is not None:
@@ -101,7 +107,9 @@ def _read_objects(folder: Path) -> Iterator[Mapping[str, Any]]:
 
 def _object(kind: str, record: Mapping[str, str]) -> dict[str, Any]:
     """A row of a file in the shape of Stripe's API; an empty cell is a field without a value."""
-    item: dict[str, Any] = {name: value or None for name, value in record.items()}
+    item: dict[str, Any] = {
+        name: None if value.lower() in _NO_VALUE else value for name, value in record.items()
+    }
     item["object"] = kind
     for name in _AMOUNTS:
         item[name] = _whole(item.get(name))
@@ -113,9 +121,22 @@ def _object(kind: str, record: Mapping[str, str]) -> dict[str, Any]:
     # What an export names otherwise than the API: a column `x_id` holds what the API calls `x`.
     for name in ("charge", "payment_intent", "customer"):
         item[name] = item.get(name) or item.get(f"{name}_id")
+    if kind == "balance_transaction":
+        _complete(item)
     item["captured"] = None if not item.get("captured") else str(item["captured"]).lower() == "true"
     item["metadata"] = None
     return item
+
+
+def _complete(item: dict[str, Any]) -> None:
+    """Fill in what follows from the rest: amount is fee plus net, and only a payout's day is that of its funds."""
+    amount, fee, net = item["amount"], item["fee"], item["net"]
+    if fee is None and isinstance(amount, int) and isinstance(net, int):
+        item["fee"] = amount - net
+    elif net is None and isinstance(amount, int) and isinstance(fee, int):
+        item["net"] = amount - fee
+    if item["available_on"] is None and item["type"] not in PAYOUT_KINDS:
+        item["available_on"] = item["created"]
 
 
 def _whole(text: str | None) -> int | str | None:

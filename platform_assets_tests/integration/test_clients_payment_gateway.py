@@ -11,7 +11,8 @@ from scripted_http import Call, Reply, pass_on, serve
 
 from platform_assets.clients.http_errors import PermanentError, RateLimited, ServiceError, TransientError
 from platform_assets.clients.payment_gateway import API_VERSION, PaymentGateway
-from platform_assets.payments.gateway_objects import FIRST_READ_FROM, OBJECT_TYPES, transaction_rows
+from platform_assets.payments.gateway_objects import OBJECT_TYPES, Observation, transaction_rows
+from platform_assets.payments.gateway_reads import FIRST_READ_FROM
 from platform_assets.sandbox.process import SandboxEndpoints, ensure_sandbox, state_path, stop_sandbox
 from platform_assets.sandbox.state import SandboxState
 from platform_assets.sandbox.world import World
@@ -101,7 +102,7 @@ def test_objects_of_all_types_become_linked_rows(sandbox: SandboxEndpoints) -> N
             for object_type in OBJECT_TYPES
             for item in gateway.list_objects(object_type, created_gte=FIRST_READ_FROM)
         ]
-    rows = transaction_rows(objects)
+    rows = transaction_rows(Observation(item, START) for item in objects)
     assert rows.bad_rows == ()
     assert len(rows.transactions) == 3 * CHARGES_COUNT
     assert rows.transactions["payment_id"].notna().all()
@@ -136,6 +137,9 @@ def test_calls_carry_the_pinned_version(sandbox: SandboxEndpoints) -> None:
         (Reply(429, {"error": {"message": "Too many", "type": "invalid_request_error"}}), RateLimited),
         (Reply(503, {"error": {"message": "Down", "type": "api_error"}}), TransientError),
         (Reply(200, b'{"object": "li'), TransientError),
+        (Reply(200, b'{"object": "list", "data": [', cut=True), TransientError),
+        (Reply(200, {"object": "list"}), TransientError),
+        (Reply(200, b"[]"), TransientError),
         (
             Reply(400, {"error": {"message": "No such charge", "type": "invalid_request_error"}}),
             PermanentError,

@@ -12,8 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platform_assets.payments.analytics import KEY, TOTALS, daily_totals
-from platform_assets.payments.gateway_objects import transaction_rows
+from platform_assets.payments.analytics import (
+    CLIENT_TOTALS,
+    GATEWAY_TOTALS,
+    KEY,
+    PAYOUT_KINDS,
+    TOTALS,
+    daily_totals,
+    with_client_totals,
+)
+from platform_assets.payments.gateway_objects import Observation, TransactionRows
+from platform_assets.payments.gateway_objects import transaction_rows as rows_of_observations
 from platform_assets.tables import payments as tables
 
 SEEDS = Path(__file__).parents[3] / "shared" / "data" / "stripe_seeds"
@@ -25,6 +34,10 @@ AMOUNTS = st.integers(min_value=-(10**13), max_value=10**13)
 CURRENCIES = st.sampled_from(["JPY", "USD", "KWD"])
 
 
+def transaction_rows(items: list[dict[str, Any]]) -> TransactionRows:
+    return rows_of_observations(Observation(item, dt.datetime(2026, 2, 1, tzinfo=dt.UTC)) for item in items)
+
+
 @st.composite
 def objects(draw: st.DrawFn) -> dict[str, Any]:
     created = draw(SECONDS)
@@ -32,23 +45,37 @@ def objects(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         amount = abs(draw(AMOUNTS))
         status = draw(st.sampled_from(["failed", "succeeded", "pending"]))
-        return {**basis, "object": "charge", "amount": amount, "status": status}
+        kind = draw(st.sampled_from(["charge", "dispute"]))
+        return {**basis, "object": kind, "amount": amount, "status": status}
     amount, fee = draw(AMOUNTS), draw(st.integers(min_value=-1000, max_value=1000))
-    kind = draw(st.sampled_from(["charge", "payment", "refund", "payment_refund", "payout", "adjustment"]))
-    more = {"type": kind, "amount": amount, "fee": fee, "net": amount - fee, "available_on": created}
+    kinds = ["charge", "payment", "refund", "payment_refund", "payout", "payout_failure", "adjustment"]
+    more = {"type": draw(st.sampled_from(kinds)), "amount": amount, "fee": fee, "net": amount - fee}
+    more["available_on"] = draw(SECONDS)
     return {**basis, "object": "balance_transaction", **more}
 
 
 def totals_by_hand(items: list[dict[str, Any]]) -> dict[tuple[dt.date, str], dict[str, int]]:
-    days: defaultdict[tuple[dt.date, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys(TOTALS, 0))
+    days: defaultdict[tuple[dt.date, str], dict[str, int]] = defaultdict(
+        lambda: dict.fromkeys(GATEWAY_TOTALS, 0)
+    )
     for item in items:
-        day = dt.datetime.fromtimestamp(item["created"], tz=dt.UTC).date()
+        is_bank = item.get("type", "").startswith("payout")
+        moment = item["available_on"] if is_bank else item["created"]
+        day = dt.datetime.fromtimestamp(moment, tz=dt.UTC).date()
         key = (day, item["currency"].upper())
         if item["object"] == "charge":
             if item["status"] == "failed":
                 days[key]["failed_charge_count"] += 1
                 days[key]["failed_charge_amount_minor"] += item["amount"]
-        elif item["type"] != "payout":
+        elif item["object"] == "dispute":
+            days[key]["disputes_count"] += 1
+            days[key]["disputes_amount_minor"] += item["amount"]
+        elif item["type"] == "payout":
+            days[key]["payouts_count"] += 1
+            days[key]["payout_amount_minor"] += item["amount"]
+        elif is_bank:
+            days[key]["payout_returns_minor"] += item["amount"]
+        else:
             days[key]["fees_minor"] += item["fee"]
             days[key]["net_amount_minor"] += item["net"]
             name = {"charge": "sales", "payment": "sales", "refund": "refunds", "payment_refund": "refunds"}
@@ -60,7 +87,8 @@ def totals_by_hand(items: list[dict[str, Any]]) -> dict[tuple[dt.date, str], dic
 
 def as_dict(totals: pd.DataFrame) -> dict[tuple[dt.date, str], dict[str, int]]:
     return {
-        (row["day"], row["currency"]): {name: row[name] for name in TOTALS} for _, row in totals.iterrows()
+        (row["day"], row["currency"]): {name: row[name] for name in GATEWAY_TOTALS}
+        for _, row in totals.iterrows()
     }
 
 
@@ -78,15 +106,40 @@ def test_totals_are_the_sums_of_the_rows_per_day_and_currency(items: list[dict[s
 @given(st.lists(objects(), max_size=30))
 def test_totals_of_parts_add_up_to_the_totals_of_the_whole(items: list[dict[str, Any]]) -> None:
     rows = transaction_rows(numbered(items)).transactions
-    days = pd.to_datetime(rows["created_at"], utc=True).dt.date
+    created = pd.to_datetime(rows["created_at"], utc=True).dt.date
+    days = created.mask(rows["kind"].isin(PAYOUT_KINDS), rows["available_on"])
     whole = daily_totals(rows)
     parts = [daily_totals(rows[days == day]) for day in sorted(set(days))]
     joined = pd.concat(parts, ignore_index=True) if parts else whole
     pd.testing.assert_frame_equal(joined, whole)
 
 
+@given(st.lists(objects(), max_size=30))
+def test_rows_that_were_summed_before_give_the_same_totals(items: list[dict[str, Any]]) -> None:
+    rows = transaction_rows(numbered(items)).transactions
+    names = ["amount_minor", "fee_minor", "net_minor"]
+    groups = ["object_type", "kind", "status", "currency", "available_on", "created_at"]
+    summed = (
+        rows.assign(rows_count=1).groupby(groups, dropna=False)[[*names, "rows_count"]].sum().reset_index()
+    )
+    pd.testing.assert_frame_equal(daily_totals(summed), daily_totals(rows), check_dtype=False)
+
+
+def test_what_clients_tell_of_a_day_stands_beside_the_sums_and_a_day_without_either_is_0() -> None:
+    day = dt.date(2026, 1, 2)
+    customers = pd.DataFrame([(day, "USD", 3, 1)], columns=[*KEY, "customers_count", "new_customers_count"])
+    recovered = pd.DataFrame(columns=[*KEY, "recovered_count", "recovered_amount_minor"])
+    totals = with_client_totals(daily_totals(transaction_rows([]).transactions), customers, recovered)
+    [row] = totals.to_dict("records")
+    assert row == {"day": day, "currency": "USD", **dict.fromkeys(TOTALS, 0)} | {
+        "customers_count": 3,
+        "new_customers_count": 1,
+    }
+
+
 def test_columns_and_types_are_those_of_the_table() -> None:
-    totals = daily_totals(transaction_rows([]).transactions)
+    clients = pd.DataFrame(columns=[*KEY, *CLIENT_TOTALS])
+    totals = with_client_totals(daily_totals(transaction_rows([]).transactions), clients)
     assert totals.columns.tolist() == [
         column.name for column in tables.payment_analytics.columns if column.name != "updated_at"
     ]
@@ -108,6 +161,7 @@ def test_sums_that_64_bits_cannot_hold_are_an_error_and_not_a_wrong_number() -> 
         "net_minor": pd.NA,
         "currency": "USD",
         "created_at": pd.Timestamp("2026-01-01", tz="UTC"),
+        "available_on": None,
     }
     with pytest.raises(OverflowError, match="failed_charge_amount_minor"):
         daily_totals(pd.DataFrame([{**row, **more}] * 2))

@@ -9,24 +9,29 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from platform_assets.payments.gateway_objects import (
     COLUMNS,
-    FIRST_READ_FROM,
-    OVERLAP,
+    OBJECT_TYPES,
+    Observation,
+    TransactionRows,
     find_referenced_ids,
-    plan_read,
-    plan_rereads,
-    transaction_rows,
 )
+from platform_assets.payments.gateway_objects import transaction_rows as rows_of_observations
 from platform_assets.tables import payments as tables
 
 CREATED = int(dt.datetime(2026, 3, 4, 23, 59, 59, tzinfo=dt.UTC).timestamp())
 FIXTURES = Path(__file__).parents[3] / "shared" / "data" / "stripe_fixtures3.json"
 
 Object = dict[str, Any]
+
+SHOWN_AT = dt.datetime(2026, 3, 5, tzinfo=dt.UTC)
+SECOND = dt.timedelta(seconds=1)
+
+
+def transaction_rows(objects: list[Object], *, known: pd.DataFrame | None = None) -> TransactionRows:
+    """Rows of objects that were all shown at once."""
+    return rows_of_observations([Observation(item, SHOWN_AT) for item in objects], known=known)
 
 
 def intent(**changes: Any) -> Object:
@@ -49,6 +54,17 @@ def balance(**changes: Any) -> Object:
     basis = {"id": "txn_1", "object": "balance_transaction", "amount": 5000, "currency": "usd"}
     more = {"fee": 175, "net": 4825, "type": "charge", "source": "ch_1", "status": "available"}
     return {**basis, **more, "created": CREATED, "available_on": CREATED, **changes}
+
+
+def dispute(**changes: Any) -> Object:
+    basis = {"id": "dp_1", "object": "dispute", "amount": 5000, "currency": "usd", "created": CREATED}
+    return {**basis, "status": "needs_response", "reason": "fraudulent", "charge": "ch_1", **changes}
+
+
+def payout(**changes: Any) -> Object:
+    basis = {"id": "po_1", "object": "payout", "amount": 4125, "currency": "usd", "created": CREATED}
+    more = {"status": "in_transit", "automatic": True, "reconciliation_status": "completed"}
+    return {**basis, **more, "arrival_date": CREATED + 86_400, **changes}
 
 
 def row_of(objects: list[Object], object_id: str, known: pd.DataFrame | None = None) -> dict[str, Any]:
@@ -96,7 +112,7 @@ def test_every_object_finds_its_payment_through_its_neighbours_in_any_order() ->
 def test_neighbours_of_an_earlier_read_link_as_well() -> None:
     earlier = transaction_rows([intent(), charge()]).transactions
     late = [refund(), balance(id="txn_2", type="refund", source="re_1", amount=-700, fee=0, net=-700)]
-    assert find_referenced_ids(late) == {"ch_1"}
+    assert find_referenced_ids(late) == {"ch_1", "re_1", "txn_2"}
     rows = transaction_rows(late, known=earlier).transactions
     assert rows["payment_id"].tolist() == ["P1", "P1"]
     assert rows["payment_intent_id"].tolist() == ["pi_1", "pi_1"]
@@ -120,6 +136,79 @@ def test_expanded_references_count_like_plain_ones() -> None:
 def test_the_later_of_two_states_of_an_object_counts() -> None:
     rows = transaction_rows([charge(status="pending"), charge(status="succeeded")]).transactions
     assert rows["status"].tolist() == ["succeeded"]
+
+
+def test_an_older_state_never_replaces_a_newer_one() -> None:
+    known = transaction_rows([charge(status="succeeded")]).transactions
+    late = [Observation(charge(status="pending"), SHOWN_AT - SECOND)]
+    assert rows_of_observations(late, known=known).transactions.empty
+    newer = [Observation(charge(status="failed"), SHOWN_AT + SECOND), *late]
+    assert rows_of_observations(newer, known=known).transactions["status"].tolist() == ["failed"]
+
+
+def test_a_dispute_that_is_won_after_it_was_lost_is_won() -> None:
+    states = [
+        Observation(dispute(status=status), SHOWN_AT + n * SECOND)
+        for n, status in enumerate(["lost", "under_review", "won"])
+    ]
+    for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
+        rows = rows_of_observations([states[n] for n in order]).transactions
+        assert rows["status"].tolist() == ["won"]
+
+
+def test_what_a_card_a_decline_and_a_dispute_tell_is_kept() -> None:
+    declined = charge(
+        status="failed",
+        failure_code="card_declined",
+        outcome={
+            "type": "issuer_declined",
+            "reason": "insufficient_funds",
+            "advice_code": "try_again_later",
+            "network_decline_code": "51",
+        },
+        payment_method_details={"card": {"brand": "visa", "fingerprint": "F1"}},
+        customer="cus_1",
+    )
+    row = row_of([declined, intent()], "ch_1")
+    assert (row["card_brand"], row["card_fingerprint"], row["customer_id"]) == ("visa", "F1", "cus_1")
+    assert (row["failure_code"], row["advice_code"], row["network_decline_code"]) == (
+        "insufficient_funds",
+        "try_again_later",
+        "51",
+    )
+    assert (row["captured_minor"], row["refunded_minor"]) == (0, 0)
+    row = row_of([dispute(), charge(), intent()], "dp_1")
+    assert (row["reason"], row["payment_id"], row["charge_id"]) == ("fraudulent", "P1", "ch_1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "captured"),
+    [({}, 5000), ({"captured": False}, 0), ({"amount_captured": 4000}, 4000), ({"status": "pending"}, 0)],
+)
+def test_what_a_charge_captured_is_told_apart_from_what_it_asked_for(
+    changes: dict[str, Any], captured: int
+) -> None:
+    assert row_of([charge(**changes)], "ch_1")["captured_minor"] == captured
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({}, "automatic"),
+        ({"automatic": False}, "manual"),
+        ({"reconciliation_status": "in_progress"}, "settling"),
+    ],
+)
+def test_a_payout_says_whether_its_transactions_can_be_asked_for(changes: dict[str, Any], kind: str) -> None:
+    row = row_of([payout(amount=-10, **changes)], "po_1")
+    assert (row["kind"], row["amount_minor"], row["available_on"]) == (kind, -10, dt.date(2026, 3, 5))
+
+
+def test_a_transaction_keeps_the_payout_in_whose_list_it_stood() -> None:
+    paid_out = rows_of_observations([Observation(balance(), SHOWN_AT, "po_1")]).transactions
+    assert paid_out["payout_id"].tolist() == ["po_1"]
+    again = [Observation(balance(), SHOWN_AT + SECOND)]
+    assert rows_of_observations(again, known=paid_out).transactions["payout_id"].tolist() == ["po_1"]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +251,9 @@ def test_the_failure_code_is_the_issuers_where_it_gave_one(item: Object, code: s
         (charge(created="2026-03-04"), "created is '2026-03-04'"),
         (charge(created=10**18), "beyond all dates"),
         (charge(id=None), "id is missing"),
-        (charge(object="payout"), "object is 'payout'"),
+        (charge(object="topup"), "object is 'topup'"),
+        (charge(amount_refunded=-1), "amount_refunded is -1, below 0"),
+        (payout(arrival_date=None), "arrival_date is null"),
         (balance(fee=None), "fee is null"),
         (balance(net=1), "net is not amount less fee"),
         (balance(available_on=None), "available_on is null"),
@@ -195,53 +286,12 @@ def test_stripes_counting_becomes_isos() -> None:
     assert row_of([charge(currency="jpy", amount=500)], "ch_1")["amount_minor"] == 500
 
 
-@given(seconds=st.integers(min_value=1_400_000_000, max_value=2_000_000_000))
-def test_a_read_reaches_back_behind_the_last_one(seconds: int) -> None:
-    read_through = dt.datetime.fromtimestamp(seconds, tz=dt.UTC)
-    assert plan_read(read_through) == read_through - OVERLAP
-    assert plan_read(None) == FIRST_READ_FROM
-
-
-def test_older_objects_are_read_again_when_they_may_have_changed() -> None:
-    known = pd.DataFrame(
-        [
-            ("pi_open", "requires_payment_method"),
-            ("pi_paid", "succeeded"),
-            ("ch_bank", "pending"),
-            ("ch_old", "succeeded"),
-            ("re_back", "succeeded"),
-            ("ch_1", "pending"),
-        ],
-        columns=["object_id", "status"],
-    )
-    objects = [
-        charge(),
-        charge(id="ch_2", payment_intent="pi_open"),
-        charge(id="ch_3", payment_intent="pi_paid"),
-        charge(id="ch_4", payment_intent="pi_never_seen"),
-        balance(id="txn_2", source="ch_old"),
-        balance(id="txn_3", source="re_back"),
-        balance(id="txn_4", source="po_1"),
-    ]
-
-    rereads = plan_rereads(objects, known=known, quarantined_ids=["txn_9", "ch_2", "row:0f3a"])
-
-    assert rereads == [
-        ("charge", "ch_bank"),
-        ("payment_intent", "pi_1"),
-        ("payment_intent", "pi_never_seen"),
-        ("payment_intent", "pi_open"),
-        ("refund", "re_back"),
-        ("balance_transaction", "txn_9"),
-    ]
-
-
 def test_stripes_own_examples_become_rows() -> None:
     if not FIXTURES.exists():
         assert "CI" not in os.environ, f"{FIXTURES} is missing"
         pytest.skip("no shared data")
     resources = json.loads(FIXTURES.read_text())["resources"]
-    examples = [resources[name] for name in ("payment_intent", "charge", "refund", "balance_transaction")]
+    examples = [resources[name] for name in OBJECT_TYPES]
     rows = transaction_rows(examples)
     assert rows.bad_rows == ()
-    assert len(rows.transactions) == 4
+    assert len(rows.transactions) == len(OBJECT_TYPES)
