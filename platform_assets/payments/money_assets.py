@@ -20,6 +20,7 @@ from platform_assets.payments.reconciliation import reconcile
 from platform_assets.payments.reminders import plan_letters, send_reminders
 from platform_assets.payments.retries import RetryRun
 from platform_assets.payments.retry_policy import Action
+from platform_assets.payments.status import OPEN_STATUSES, effective_payments
 from platform_assets.resources import Clock, PaymentRules
 from platform_assets.table_assets import measured, read_table, table_asset, written
 from platform_assets.tables import marketplace
@@ -101,7 +102,13 @@ def overdue_payments(
     With `PLATFORM_PAYMENT_REMINDERS=on` each step of the reminder ladder is taken once, by mail to the client.
     """
     payments = read_contract(database, marketplace.payments).rows
-    owed = payments[payments["payment_id"].isin(_owed_ids(database))]
+    effective = effective_payments().subquery()
+    owed_ids = database.read(
+        sa.select(effective.c.payment_id).where(
+            effective.c.effective_status.in_(list(map(str, OPEN_STATUSES)))
+        )
+    )["payment_id"]
+    owed = payments[payments["payment_id"].isin(owed_ids)]
     aged = age_payments(owed, as_of=clock.as_of)
     sums = sum_receivables(aged, payments, as_of=clock.as_of)
     with database.transaction() as connection:
@@ -127,22 +134,6 @@ def overdue_payments(
         payments_overdue=int((aged["overdue_days"] > 0).sum()),
         **{f"reminders_{state}": count for state, count in outcomes.items()},
     )
-
-
-def _owed_ids(database: Database) -> "pd.Series[str]":
-    """Payments that are owed: by their effective status, which joins what application and gateway say."""
-    payments, charges = marketplace.payments.c, gateway_transactions.c
-    is_charged = sa.exists().where(
-        charges.object_type == "charge",
-        charges.status == "succeeded",
-        sa.or_(
-            charges.payment_intent_id == payments.payment_intent_id, charges.payment_id == payments.payment_id
-        ),
-    )
-    query = sa.select(payments.payment_id).where(
-        payments.status.in_(("pending", "processing", "failed")), ~is_charged
-    )
-    return database.read(query)["payment_id"]
 
 
 @table_asset(

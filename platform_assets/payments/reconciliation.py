@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from platform_assets.payments.status import CAPTURED_STATUSES
 from platform_assets.thresholds import TIMING_DEADLINES
 
-CAPTURED = ("paid", "partially_refunded", "refunded")
-"""Statuses of a payment that say that the money was captured."""
-
-_ON_ITS_WAY = ("pending", "processing", "failed", *CAPTURED)
+_CAPTURED = tuple(str(status) for status in CAPTURED_STATUSES)
+_ON_ITS_WAY = ("pending", "processing", "failed", *_CAPTURED)
 """Statuses to which a webhook that comes late adds what the gateway has."""
 
 _CHARGE_KINDS = ("charge", "payment")
@@ -222,7 +221,7 @@ def _captures(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Payments that count as captured, and the gateway's charges that succeeded."""
     captured = _through_gateway(payments)
-    captured = captured[captured["status"].isin(CAPTURED)]
+    captured = captured[captured["status"].isin(_CAPTURED)]
     here = _booked(captured, captured["paid_at"].fillna(captured["updated_at"]), read_through)
 
     charges = gateway[(gateway["object_type"] == "charge") & (gateway["status"] == "succeeded")]

@@ -27,14 +27,24 @@ def test_the_small_world_reconciles_to_what_was_planted(settled):
     assert outcome.rows_written("payment_reconciliation") == 0
 
 
-def test_retries_recover_in_the_sandbox(fresh, tmp_path):
-    now = dt.datetime.now(dt.UTC)
-    with running_sandbox(tmp_path, loaded=WORLD) as own:
-        platform = dataclasses.replace(fresh, endpoints=own)
-        outcome = platform.run(job=RETRIES_JOB, now=now)
-        print([outcome.failure(x) for x in outcome.failed_steps()])
-        print(platform.values("SELECT row_to_json(a)::text FROM monitoring.payment_retry_attempts a"))
-        print(platform.values("SELECT status || coalesce(failure_code,'') || created_at::text FROM platform.gateway_transactions WHERE object_type='charge' AND status='failed'"))
-        outcome = platform.run("gateway_metrics", "payment_reconciliation", "overdue_payments", now=now)
-        print([outcome.failure(x) for x in outcome.failed_steps()])
-        assert 0
+def test_debug(fresh):
+    now = NOW
+    outcome = fresh.run(
+        "gateway_transactions", "gateway_metrics", "payment_reconciliation", "overdue_payments", now=now
+    )
+    print([outcome.failure(x) for x in outcome.failed_steps()])
+    print(outcome.broken_checks(ERROR), outcome.broken_checks(WARN))
+    print(fresh.values("SELECT row_to_json(a)::text FROM platform.payment_breaks a"))
+    print(fresh.values("SELECT row_to_json(a)::text FROM platform.payment_reconciliation a limit 10"))
+    print(fresh.values("SELECT row_to_json(a)::text FROM platform.receivables a limit 10"))
+    print(fresh.values("SELECT row_to_json(a)::text FROM monitoring.gateway_metrics a limit 30"))
+    outcome = fresh.run(
+        "gateway_transactions",
+        "gateway_metrics",
+        "payment_reconciliation",
+        "overdue_payments",
+        now=now + dt.timedelta(minutes=1),
+    )
+    print([outcome.failure(x) for x in outcome.failed_steps()])
+    print({a: outcome.metadata(a) for a in ("gateway_metrics", "payment_reconciliation", "overdue_payments")})
+    assert 0
