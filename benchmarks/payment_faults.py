@@ -235,6 +235,10 @@ def _request(stripe_url: str, method: str, path: str, body: Any = None) -> Any:
         return content
 
 
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
 def _kill_self() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(60)  # the signal is delivered before this ends
@@ -262,7 +266,7 @@ def _run_once(home: Path, url: str, stripe_url: str, fault: _Fault) -> None:
 
     policy = replace(RetryPolicy(), attempts_per_run=10**6, breaker=None)
     try:
-        RetryRun(database, retrier, policy, lambda: dt.datetime.now(dt.UTC), probe).run()
+        RetryRun(database, retrier, policy, _now, read_through=_now(), probe=probe).run()
     finally:
         gateway.close()
         database.close()
@@ -309,7 +313,7 @@ def _run_in_process(home: Path, url: str, stripe_url: str, fault: _Fault) -> boo
 def measure(home: Path, retries_count: int, *, show_progress: bool = False) -> FaultMeasurement:
     """Run retries until each payment was struck once, then twice undisturbed, and count at the gateway."""
     started = time.monotonic()
-    world = failed_payments_world(retries_count, failed_at=dt.datetime.now(dt.UTC) - dt.timedelta(days=2))
+    world = failed_payments_world(retries_count, failed_at=_now() - dt.timedelta(days=2))
     with SandboxState(state_path(home)) as state:
         state.replace_world(world)
     settings = Settings(home=home)
@@ -319,7 +323,7 @@ def measure(home: Path, retries_count: int, *, show_progress: bool = False) -> F
     database = Database(url)
     load_marketplace(database, world)
     with PaymentGateway(url=stripe_url, api_key=SANDBOX_STRIPE_KEY, timeout_s=20) as gateway:
-        GatewaySync(database, gateway, lambda: dt.datetime.now(dt.UTC)).run()
+        GatewaySync(database, gateway, _now).run()
     database.close()
 
     fault = _Fault(home, retries_count)

@@ -2,6 +2,7 @@
 
     PlatformError
     ├── ConfigurationError      settings: the environment asks for something that can't work
+    ├── NothingToSettleError    payment_commands: no attempt of that number waits for a person
     ├── AlreadyRunningError     main_run: another run is at work in the same folder
     ├── LocalUiError            local_ui: the UI can't be started here
     ├── SchemaBehindError       migrations: the database is not of this release's version

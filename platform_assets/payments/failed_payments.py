@@ -5,6 +5,7 @@ Whether one that nothing stands in the way of is charged again is `retry_policy`
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from platform_assets.clients.database import Database
 from platform_assets.payments.retry_ledger import idempotency_key
 from platform_assets.payments.retry_policy import Card, FailedPayment
+from platform_assets.tables.payments import gateway_cursors
 
 MAX_KEY_LENGTH = 255
 """Longest idempotency key that the gateway takes."""
@@ -56,6 +58,15 @@ _FAILED_PAYMENTS = sa.text(
     ORDER BY o.payment_id
     """
 )
+
+
+def read_through(database: Database) -> dt.datetime | None:
+    """Up to when all of the gateway has been read (UTC); None when some of it never was."""
+    cursors = gateway_cursors.c.read_through
+    query = sa.select(sa.func.min(cursors)).having(sa.func.count() == sa.func.count(cursors))
+    with database.transaction() as connection:
+        through: dt.datetime | None = connection.scalar(query)
+    return through
 
 
 def read_failed_payments(database: Database) -> list[FailedPayment]:

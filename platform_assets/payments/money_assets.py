@@ -14,6 +14,7 @@ from platform_assets.clients.database import Database, WriteCounts
 from platform_assets.clients.payment_gateway import PaymentGateway
 from platform_assets.clients.payment_retrier import PaymentRetrier
 from platform_assets.payments.breaks import merge_breaks
+from platform_assets.payments.failed_payments import read_through
 from platform_assets.payments.gateway_metrics import WINDOW_DAYS, keep_calls, measure
 from platform_assets.payments.overdue import age_payments, sum_receivables
 from platform_assets.payments.reconciliation import reconcile
@@ -41,15 +42,9 @@ from platform_assets.tables.payment_operations import (
 from platform_assets.tables.payment_operations import (
     payment_reconciliation as reconciliation_table,
 )
-from platform_assets.tables.payments import gateway_cursors, gateway_transactions
+from platform_assets.tables.payments import gateway_transactions
 
 GROUP = "payments"
-
-
-def read_through(database: Database) -> dt.datetime | None:
-    """Up to when all of the gateway has been read (UTC); None when some of it never was."""
-    moments = read_table(database, gateway_cursors)["read_through"]
-    return None if moments.empty or moments.isna().any() else moments.min().to_pydatetime()
 
 
 @table_asset(reconciliation_table, group=GROUP, kinds={"stripe", "pandas"}, deps=["gateway_transactions"])
@@ -159,7 +154,13 @@ def payment_retries(
             "Retries are off (PLATFORM_PAYMENT_RETRIES, PLATFORM_STRIPE_API_KEY): nothing was charged."
         )
         return measured(database, payment_retry_attempts, 0)
-    run = RetryRun(database, PaymentRetrier(gateway), payment_rules.retry_policy, clock.read)
+    run = RetryRun(
+        database,
+        PaymentRetrier(gateway),
+        payment_rules.retry_policy,
+        clock.read,
+        read_through=read_through(database),
+    )
     try:
         report = run.run()
     finally:

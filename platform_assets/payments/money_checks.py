@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from platform_assets import thresholds
 from platform_assets.asset_checks import Measurement, freshness_check, table_check
 from platform_assets.clients.database import Database
-from platform_assets.payments.money_assets import read_through
+from platform_assets.payments.failed_payments import read_through
 from platform_assets.payments.retry_caps import attempts_over_caps
 from platform_assets.resources import Clock
 from platform_assets.table_assets import read_table

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -83,6 +83,8 @@ class RetryRun:
         retrier: The gateway.
         policy: The numbers.
         read_clock: Gives the present moment (UTC).
+        read_through: Up to when the gateway's rows are complete (UTC); None when they never were. With rows that are too
+            old nothing new is charged, since the application may have charged since.
         probe: See `Probe`.
     """
 
@@ -90,6 +92,7 @@ class RetryRun:
     retrier: PaymentRetrier
     policy: RetryPolicy
     read_clock: Callable[[], dt.datetime]
+    read_through: dt.datetime | None
     probe: Probe = _pass
 
     def plan(self) -> list[Decision]:
@@ -103,9 +106,23 @@ class RetryRun:
             ServiceError: The gateway can't be used at all. What was begun stands in the ledger.
         """
         report = RetryReport()
-        payments = read_failed_payments(self.database)
-        self.settle_open(report, may_send_for={each.payment_id for each in payments if _is_owed(each)})
-        report.decisions = self.plan()
+        try:
+            self._settle_open(report)
+            report.decisions = self.plan()
+            if self._has_old_rows():
+                report.stopped = (
+                    "the gateway's rows are too old to charge by: materialize gateway_transactions first"
+                )
+            else:
+                self._make_attempts(report)
+        except RateLimited as error:
+            report.stopped = str(error)
+        return report
+
+    def _has_old_rows(self) -> bool:
+        return self.read_through is None or self.read_clock() - self.read_through > thresholds.RETRY_DATA_AGE
+
+    def _make_attempts(self, report: RetryReport) -> None:
         due = [each for each in report.decisions if each.action in (Action.RETRY, Action.HOLD_OUT)]
         ledger.assign_arms(
             self.database,
@@ -118,29 +135,17 @@ class RetryRun:
                 continue
             if self.policy.breaker and (reason := self.policy.breaker.reason(recent)):
                 report.stopped = reason
-                break
-            try:
-                state = self._attempt(decision.payment, report)
-            except RateLimited as error:
-                report.stopped = str(error)
-                break
+                return
+            state = self._attempt(decision.payment, report)
             if state is not None:
                 report.states[state] += 1
                 recent[state] += 1
-        return report
 
-    def settle_open(self, report: RetryReport, *, may_send_for: Collection[str]) -> None:
-        """Find out what became of calls without an answer.
-
-        Args:
-            report: Where to count.
-            may_send_for: Payments that are still owed: only for these a call is repeated.
-
-        Raises:
-            ServiceError: The gateway could not be asked; the attempt stays open.
-        """
+    def _settle_open(self, report: RetryReport) -> None:
+        """Find out what became of calls without an answer; only for payments that are still owed a call is repeated."""
+        owed = {each.payment_id for each in read_failed_payments(self.database) if _is_owed(each)}
         for attempt in ledger.read_unsettled(self.database):
-            state = self._resolve(attempt, may_send=attempt.payment_id in may_send_for)
+            state = self._resolve(attempt, may_send=attempt.payment_id in owed)
             report.resolved[state] += 1
 
     def _recent_states(self) -> Counter[str]:

@@ -283,7 +283,7 @@ def decide(
     due_at = payment.last_attempt_at + waits[payment.own_attempts_count]
     ends_at = payment.first_failed_at + policy.max_age
     if max(due_at, now) > ends_at:
-        return leave(f"it first failed more than {policy.max_age.days} days before another attempt")
+        return leave(f"too old: {policy.max_age.days} days after its first failure nothing is tried")
     if due_at > now:
         return Decision(payment, Action.WAIT, f"soft decline ({payment.decline_code})", due_at)
     held_out = (
