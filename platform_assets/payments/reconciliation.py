@@ -84,6 +84,9 @@ def reconcile(
         read_through: Up to when all of the gateway was read (UTC).
         as_of: The day (UTC) up to which what is available should be paid out.
     """
+    # Of rows that claim the same, the first by these counts, in whatever order they come.
+    payments = payments.sort_values("payment_id")
+    gateway = gateway.sort_values(["created_at", "object_id"])
     gateway = gateway.assign(day=_utc_days(gateway["created_at"]))
     balance_here, balance_there, converted_count = _balance(gateway)
     legs = {
@@ -225,7 +228,6 @@ def _captures(
     here = _booked(captured, captured["paid_at"].fillna(captured["updated_at"]), read_through)
 
     charges = gateway[(gateway["object_type"] == "charge") & (gateway["status"] == "succeeded")]
-    charges = charges.sort_values(["created_at", "object_id"])
     payment_ids = _payment_of(charges, payments)
     is_again = payment_ids.notna() & payment_ids.duplicated()
     stands_alone = payment_ids.isna() | is_again
@@ -248,7 +250,6 @@ def _refunds(
     here = _booked(refunded, refunded["updated_at"], read_through)
 
     refunds = gateway[(gateway["object_type"] == "refund") & ~gateway["status"].isin(_VOID)]
-    refunds = refunds.sort_values(["created_at", "object_id"])
     payment_ids = _payment_of(refunds, payments)
     refunds = refunds.assign(subject_id=payment_ids.where(payment_ids.notna(), refunds["object_id"]))
     changed_at = _looked_up(refunds["subject_id"], payments.set_index("payment_id")["updated_at"])
