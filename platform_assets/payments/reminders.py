@@ -172,7 +172,8 @@ def _insert(connection: sa.Connection, client_id: str, reminder: DueReminder, no
         state="sending",
         claimed_at=now,
     )
-    return connection.execute(insert.on_conflict_do_nothing()).rowcount == 1
+    taken = insert.on_conflict_do_nothing().returning(payment_reminders.c.stage)
+    return connection.scalar(taken) is not None
 
 
 def _close(database: Database, letter: Letter, **values: object) -> None:

@@ -113,7 +113,7 @@ def begin_attempt(
         attempt = (last or 0) + 1
         if last is not None and last > payment.own_attempts_count:
             return "another process has made an attempt meanwhile"
-        inserted = connection.execute(
+        inserted = connection.scalar(
             pg.insert(ledger)
             .values(
                 payment_id=payment.payment_id,
@@ -131,8 +131,9 @@ def begin_attempt(
                 sent_at=now,
             )
             .on_conflict_do_nothing()
+            .returning(ledger.c.attempt)
         )
-        if inserted.rowcount == 0:
+        if inserted is None:
             return "another attempt of the payment or its intent is under way"
     return Attempt(
         payment.payment_id,

@@ -97,8 +97,7 @@ def test_sums_equal_the_rows(rows):
     buckets = [
         name
         for name in sums
-        if name.startswith(("current_minor", "overdue_"))
-        and name.endswith("0_minor")
+        if (name.startswith(("current_minor", "overdue_")) and name.endswith("0_minor"))
         or name == "current_minor"
     ]
 

@@ -220,9 +220,8 @@ IDS = st.sampled_from(["P1", "P2", "P3", None])
 INTENTS = st.sampled_from(["pi_1", "pi_2", "pi_3", None])
 AMOUNTS = st.integers(1, 10**13)
 CURRENCIES = st.sampled_from(["EUR", "JPY", "KWD"])
-MOMENTS = st.datetimes(dt.datetime(2026, 10, 1), dt.datetime(2026, 11, 3), timezones=st.just(dt.UTC)).map(
-    pd.Timestamp
-)
+SECONDS = st.integers(0, 33 * 86_400)
+MOMENTS = SECONDS.map(lambda after: pd.Timestamp("2026-10-01", tz="UTC") + pd.Timedelta(seconds=after))
 
 PAYMENTS = st.lists(
     st.fixed_dictionaries(
