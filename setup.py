@@ -45,6 +45,8 @@ setup(
         "graphql-core",
         "httpx",
         "jinja2",
+        # The payment report's charts.
+        "matplotlib",
         "numpy",
         "pydantic",
         "pydantic-settings",

@@ -180,6 +180,33 @@ def settle_payment(payment_id: str, attempt: int, state: str, charge_id: str | N
 
 
 @main.group()
+def rates() -> None:
+    """Exchange rates, with which the payment report converts."""
+
+
+@rates.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def rates_import(file: Path) -> None:
+    """Load exchange rates from a CSV file with the columns date,base,quote,rate and perhaps source.
+
+    A line `2026-10-30,EUR,USD,1.0842,ECB` says that on that day one euro was 1.0842 dollars. Rates that are there
+    already are replaced where they differ; a file with any bad line loads nothing. The report converts to the currency
+    in PLATFORM_REPORT_CURRENCY, by the latest rate of the last seven days in either direction.
+    """
+    from platform_assets.payments.conversion import read_rates
+    from platform_assets.payments.rates_store import write_rates
+    from platform_assets.resources import open_database
+
+    loaded = read_rates(file)
+    database = open_database(load_settings())
+    try:
+        counts = write_rates(database, loaded)
+    finally:
+        database.close()
+    click.echo(f"{counts.written:,} rates loaded, {counts.unchanged:,} were there already.")
+
+
+@main.group()
 def evaluate() -> None:
     """Run the product's own code on labelled data and print its measures as one JSON object.
 

@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -42,6 +43,19 @@ class Clock:
 
     as_of: dt.date
     read: Callable[[], dt.datetime] = _now
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """How the payment report is made.
+
+    Attributes:
+        folder: Where its files go.
+        currency: What it converts to; None converts nothing.
+    """
+
+    folder: Path
+    currency: str | None
 
 
 def database_url(settings: Settings) -> str:
@@ -259,6 +273,12 @@ def resource_definitions(settings: Settings) -> dict[str, Any]:
     def clock(_: dg.InitResourceContext) -> Clock:
         return Clock(as_of=settings.as_of_day)
 
+    @dg.resource(
+        description="Where the payment report goes (PLATFORM_HOME) and what it converts to (PLATFORM_REPORT_CURRENCY)."
+    )
+    def report_options(_: dg.InitResourceContext) -> ReportOptions:
+        return ReportOptions(folder=settings.home / "report", currency=settings.report_currency)
+
     return {
         "database": database,
         "github": github,
@@ -268,4 +288,5 @@ def resource_definitions(settings: Settings) -> dict[str, Any]:
         "embedder": embedder,
         "payment_rules": rules,
         "clock": clock,
+        "report_options": report_options,
     }

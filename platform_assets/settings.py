@@ -57,6 +57,8 @@ class Settings(BaseSettings):
         payment_reminders: `on` or `off`: whether clients are reminded by mail; in sandbox mode into a local folder.
         payment_reminder_smtp_url: Mail server, such as `smtps://user:password@host`.
         payment_reminder_sender: Address that reminders come from.
+        report_currency: ISO 4217 code that the payment report converts to, at rates that the user has loaded; unset
+            means that nothing is converted.
         as_of: UTC day for which derived values are computed; unset means today.
         request_timeout_s: Limit of every HTTP call, in seconds.
         sandbox_seed: Seed of the generated marketplace.
@@ -94,6 +96,7 @@ class Settings(BaseSettings):
     payment_reminders: Literal["on", "off"] = "off"
     payment_reminder_smtp_url: SecretStr | None = None
     payment_reminder_sender: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+$")
+    report_currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
     as_of: dt.date | None = None
     request_timeout_s: float = Field(default=20.0, gt=0)
     sandbox_seed: int = 20261101

@@ -160,6 +160,12 @@ GATEWAY_MISSING_PAYMENTS = _at_most(
     Severity.ERROR,
     "a payment marked paid that the gateway never captured is money believed in, not had",
 )
+GATEWAY_REFUNDS_ABOVE_CHARGES = _at_most(
+    0,
+    "charges",
+    Severity.WARN,
+    "more went back than was ever captured: a refund that was made twice, or one that no one should have made",
+)
 ANALYTICS_GRACE = dt.timedelta(hours=4)
 """A day is summed up at 02:40 of the next one; until it has had this long it is not missing."""
 

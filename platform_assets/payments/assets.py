@@ -10,7 +10,9 @@ from platform_assets.payments.analytics_days import days_to_compute
 from platform_assets.payments.analytics_reading import read_totals
 from platform_assets.payments.gateway_metrics import keep_calls
 from platform_assets.payments.gateway_sync import GatewaySync
-from platform_assets.resources import Clock
+from platform_assets.payments.report_files import write_report
+from platform_assets.payments.report_reading import read_report
+from platform_assets.resources import Clock, ReportOptions
 from platform_assets.table_assets import read_table, table_asset, written
 from platform_assets.tables import payments as tables
 
@@ -58,18 +60,32 @@ def gateway_transactions(
     tables.payment_analytics, group=GROUP, kinds={"pandas"}, deps=["gateway_transactions"], partitions=DAYS
 )
 def payment_analytics(
-    context: dg.AssetExecutionContext, database: dg.ResourceParam[Database]
+    context: dg.AssetExecutionContext,
+    database: dg.ResourceParam[Database],
+    clock: dg.ResourceParam[Clock],
+    report_options: dg.ResourceParam[ReportOptions],
 ) -> dg.MaterializeResult[None]:
     """Sums over the gateway's rows by UTC day and currency, in minor units, with the clients who paid.
 
-    One run covers any range of days; a day without transactions has no row.
+    One run covers any range of days; a day without transactions has no row. Then the payment report is written anew.
     """
     days = [dt.date.fromisoformat(key) for key in context.partition_keys]
     first, last = min(days), max(days)
     totals = read_totals(database, first, last)
     table = tables.payment_analytics
     counts = database.upsert(table, totals, delete_missing=table.c.day.between(first, last))
-    return written(database, table, counts, days_computed=len(days), first_day=str(first), last_day=str(last))
+    yesterday = clock.as_of - dt.timedelta(days=1)
+    report = read_report(database, last_day=yesterday, report_currency=report_options.currency)
+    files = write_report(report, report_options.folder, generated_at=clock.read())
+    return written(
+        database,
+        table,
+        counts,
+        days_computed=len(days),
+        first_day=str(first),
+        last_day=str(last),
+        report=dg.MetadataValue.path(files.html),
+    )
 
 
 def find_days_to_compute(database: Database, instance: dg.DagsterInstance, as_of: dt.date) -> list[dt.date]:

@@ -79,6 +79,16 @@ def _quarantined_objects(database: Database, _: Clock) -> Measurement:
     )
 
 
+def _refunds_above_charges(database: Database, _: Clock) -> Measurement:
+    table = tables.gateway_transactions
+    bad = database.read(
+        sa.select(table.c.object_id)
+        .where(table.c.object_type == "charge", table.c.refunded_minor > table.c.captured_minor)
+        .order_by(table.c.object_id)
+    )["object_id"]
+    return Measurement(len(bad), {"charges": bad.head(20).tolist()})
+
+
 def _due_as_of(clock: Clock) -> dt.date:
     """The day before which all days have to be summed up by now."""
     return min(clock.as_of, (clock.read() - thresholds.ANALYTICS_GRACE).date())
@@ -137,6 +147,13 @@ CHECKS = [
         threshold=thresholds.QUARANTINED_ROWS,
         description="Gateway objects that were set aside because they can be no row.",
         measure=_quarantined_objects,
+    ),
+    table_check(
+        asset="gateway_transactions",
+        name="refunds_within_charges",
+        threshold=thresholds.GATEWAY_REFUNDS_ABOVE_CHARGES,
+        description="Charges of which more was refunded than was captured.",
+        measure=_refunds_above_charges,
     ),
     missing_days,
     table_check(

@@ -119,7 +119,7 @@ class GatewaySync:
         self._reread(sorted(self._quarantined))
         missing = self._missing - self._known_ids(self._missing) - self._bad
         self._reread(sorted(missing)[:MAX_MISSING_REREADS])
-        self._link()
+        self.link()
         self._write_cursor(_EVENT, Cursor(read_through=now))
         return self.counts
 
@@ -173,7 +173,7 @@ class GatewaySync:
         for batch in _batches(pages, BATCH_PAGES):
             last = batch[-1].objects[-1]["id"] if batch[-1].objects else place.after_id
             place = Cursor(cursor.read_through, read.began_at, read.reads_from, last)
-            self._store(_observed(batch, self._read_clock), object_type, place)
+            self.store(_observed(batch, self._read_clock), object_type, place)
         self._write_cursor(object_type, place.finished())
 
     def _due_since(self, now: dt.datetime) -> dt.datetime | None:
@@ -191,7 +191,7 @@ class GatewaySync:
         )["since"].iloc[0]
         return None if pd.isna(due) else due.to_pydatetime()
 
-    def _store(
+    def store(
         self, observations: list[Observation], object_type: str | None = None, place: Cursor | None = None
     ) -> None:
         """Write what was read and, in the same transaction, how far: what is not stored is read again."""
@@ -252,7 +252,7 @@ class GatewaySync:
         wanted = [(kind, name) for name in object_ids if (kind := type_of_id(name))]
         for chunk in _batches(wanted, PAGE_SIZE):
             pages = [self._gateway.read_page_of_one(kind, name) for kind, name in chunk]
-            self._store(_observed(pages, self._read_clock))
+            self.store(_observed(pages, self._read_clock))
             self.counts.objects_read_again += len(chunk)
 
     def _read_quarantined_ids(self, now: dt.datetime) -> set[str]:
@@ -284,17 +284,25 @@ class GatewaySync:
             )
             .order_by(_TABLE.c.created_at, _TABLE.c.object_id)
         )
-        for payout_id in payouts["object_id"]:
-            pages = self._gateway.list_pages("balance_transaction", payout=payout_id)
-            for batch in _batches(pages, BATCH_PAGES):
-                self._store(_observed(batch, self._read_clock, payout_id=payout_id))
+        for batch in _batches(payouts["object_id"], PAGE_SIZE):
+            observations: list[Observation] = []
+            for payout_id in batch:
+                pages = self._gateway.list_pages("balance_transaction", payout=payout_id)
+                for some in _batches(pages, BATCH_PAGES):
+                    observations += _observed(some, self._read_clock, payout_id=payout_id)
+                    if len(observations) >= BATCH_PAGES * PAGE_SIZE:
+                        self.store(observations)
+                        observations = []
+            self.store(observations)
             with self._database.transaction() as connection:
                 connection.execute(
-                    sa.update(_TABLE).where(_TABLE.c.object_id == payout_id).values(payout_id=payout_id)
+                    sa.update(_TABLE)
+                    .where(is_among(_TABLE.c.object_id, batch))
+                    .values(payout_id=_TABLE.c.object_id)
                 )
-            self.counts.payouts_itemized += 1
+            self.counts.payouts_itemized += len(batch)
 
-    def _link(self) -> None:
+    def link(self) -> None:
         """Give rows whose neighbours came after them what these belong to; what was linked before stays."""
         for _ in range(MAX_LINK_DEPTH):
             linked_count = sum(

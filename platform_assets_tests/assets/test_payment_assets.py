@@ -1,5 +1,6 @@
 """The payment assets, materialized with their checks over a real Postgres and the local Stripe API."""
 
+import csv
 import dataclasses
 import datetime as dt
 import json
@@ -18,6 +19,7 @@ from platform_assets.payments.assets import (
     find_days_to_compute,
 )
 from platform_assets.payments.gateway_objects import OBJECT_TYPES
+from platform_assets.resources import ReportOptions
 from platform_assets.schedules import ANALYTICS_JOB
 from platform_assets.tables import payments as tables
 
@@ -324,3 +326,44 @@ def test_a_gateway_without_any_transaction_has_one_day_to_compute(fresh):
     assert outcome.is_success
     assert not outcome.broken_checks(ERROR)
     assert fresh.run_analytics() is None
+
+
+def test_the_report_is_written_with_the_days_and_converts_by_the_rates_that_were_loaded(settled, tmp_path):
+    settled.execute(
+        "INSERT INTO platform.exchange_rates (base_currency, quote_currency, rate_on, rate, source) "
+        "VALUES ('EUR', 'USD', :day, 1.0842, 'bank')",
+        day=AS_OF - DAY,
+    )
+    tags = analytics_run_tags(settled.database, settled.instance, AS_OF)
+
+    outcome = settled.run(job=ANALYTICS_JOB, tags=tags, report_options=ReportOptions(tmp_path, "USD"))
+
+    assert outcome.is_success
+    html = (tmp_path / "payments.html").read_text()
+    assert outcome.metadata("payment_analytics")["report"] == str(tmp_path / "payments.html")
+    assert "1 EUR = 1.0842 USD" in html
+    assert f"to {AS_OF - DAY} " in html
+    [net] = settled.values("SELECT sum(net_amount_minor) FROM platform.payment_analytics")
+    with (tmp_path / "payments_daily.csv").open(newline="") as file:
+        assert sum(int(row["net_amount_minor"]) for row in csv.DictReader(file)) == net
+
+
+def test_clients_are_counted_once_and_as_new_on_the_day_they_first_paid(settled):
+    settled.run_analytics()
+
+    [new] = settled.values("SELECT sum(new_customers_count) FROM platform.payment_analytics")
+    clients = settled.values(
+        "SELECT DISTINCT p.client_id FROM platform.gateway_transactions g JOIN marketplace.payments p "
+        "USING (payment_id) WHERE g.object_type = 'charge' AND g.captured_minor > 0"
+    )
+    assert new == len(clients)
+
+
+def test_a_refund_above_its_charge_turns_the_check_yellow(settled):
+    check = ("gateway_transactions", "refunds_within_charges")
+    assert check not in settled.run_checks("gateway_transactions").broken_checks(WARN)
+    settled.execute(
+        "UPDATE platform.gateway_transactions SET refunded_minor = captured_minor + 1 WHERE object_id = "
+        "(SELECT min(object_id) FROM platform.gateway_transactions WHERE captured_minor > 0)"
+    )
+    assert check in settled.run_checks("gateway_transactions").broken_checks(WARN)

@@ -363,3 +363,33 @@ def test_help_imports_nothing_heavy():
 
     assert result.stdout.splitlines()[-1] == "[]"
     assert "evaluate" in result.stdout
+
+
+def test_payment_totals_are_one_json_object_and_mixed_currencies_stop_with_2(invoke, tmp_path):
+    header = "id,amount,currency,status,created"
+    (tmp_path / "charge_data.csv").write_text(
+        f"{header}\nch_1,700,usd,failed,2026-03-04 10:00:00\nch_2,5,jpy,failed,2026-03-04\nch_3,,usd,failed,2026-03-04\n"
+    )
+
+    mixed = invoke("evaluate", "payments", "--data", str(tmp_path), "--json")
+    one = invoke("evaluate", "payments", "--data", str(tmp_path), "--json", "--currency", "JPY")
+
+    assert mixed.exit_code == 2
+    assert "choose one with --currency" in mixed.stderr
+    assert one.exit_code == 0
+    assert json.loads(one.stdout)["total"]["failed_charge_amount_minor"] == 5
+    assert "Set aside: ch_3: amount is null" in one.stderr
+
+
+def test_a_bad_file_of_rates_stops_with_2_and_a_good_one_is_loaded(invoke, production, tmp_path):
+    path = tmp_path / "rates.csv"
+    path.write_text("date,base,quote,rate\n2026-10-30,EUR,USD,zero\n")
+    bad = invoke("rates", "import", str(path), **production)
+    path.write_text("date,base,quote,rate\n2026-10-30,EUR,USD,1.0842\n")
+    good = invoke("rates", "import", str(path), **production)
+    again = invoke("rates", "import", str(path), **production)
+
+    assert bad.exit_code == 2
+    assert "line 2: 'zero' is no number" in bad.stderr
+    assert (good.exit_code, good.stdout) == (0, "1 rates loaded, 0 were there already.\n")
+    assert again.stdout == "0 rates loaded, 1 were there already.\n"

@@ -24,10 +24,11 @@ from platform_assets.sandbox.stripe.payouts import payout_object
 _DISPUTED_SHARE = 0.008
 _REASONS = Weighted({"product_unacceptable": 4.0, "fraudulent": 3.0, "duplicate": 1.0, "general": 2.0})
 _DAY_S = 86_400
+_WEEK_S, _FRIDAY_S = 7 * _DAY_S, _DAY_S
 
 
 def draw_settlement(dice: Dice, objects: Sequence[Object], *, seed: int, anchor: dt.date) -> list[Object]:
-    """Disputes over some of the paid charges, and a payout a day and currency of what became available.
+    """Disputes over some of the paid charges, and a payout a week and currency of what became available.
 
     Args:
         dice: A stream of its own, so that payments stay as they are.
@@ -81,13 +82,13 @@ def _draw_dispute(dice: Dice, charge: Object, *, seed: int, now: int) -> list[Ob
 
 
 def _payouts(objects: Iterable[Object], *, seed: int, now: int) -> list[Object]:
-    """Every midnight before `now`, what became available since the last payout, where that is above 0."""
+    """Every Friday before `now`, what became available since the last payout, where that is above 0."""
     net_by_day: defaultdict[str, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
     for item in objects:
         if item["object"] != "balance_transaction":
             continue
-        # The first midnight at which it is there.
-        day = -(-item["available_on"] // _DAY_S) * _DAY_S
+        # The first Friday's midnight at which it is there; the epoch was a Thursday.
+        day = -(-(item["available_on"] - _FRIDAY_S) // _WEEK_S) * _WEEK_S + _FRIDAY_S
         if day < now:
             net_by_day[item["currency"]][day] += item["net"]
     payouts: list[Object] = []
