@@ -159,6 +159,57 @@ def match_command(text: str, limit: int, max_rate: str | None, currency: str | N
 
 
 @main.group()
+def payments() -> None:
+    """Failed payments: what is done about them, by hand and by the schedule `retry_failed_payments`."""
+
+
+@payments.command("retry")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Only show what would be done now, and why. Nobody is charged, and the gateway is not called.",
+)
+def retry_payments(dry_run: bool) -> None:
+    """Read the gateway, then charge failed payments again where that is allowed.
+
+    The same as a run of the schedule: each attempt confirms the payment's existing intent, and its row is committed
+    before. Off in production until PLATFORM_PAYMENT_RETRIES=on. Exits with 1 when it fails.
+    """
+    from platform_assets.payment_commands import run_retries, show_plan
+
+    settings = load_settings()
+    sys.exit(show_plan(settings) if dry_run else run_retries(settings))
+
+
+@payments.command("settle")
+@click.argument("payment_id")
+@click.argument("attempt", type=click.IntRange(min=1))
+@click.option(
+    "--as",
+    "state",
+    required=True,
+    type=click.Choice(["succeeded", "declined", "refused"]),
+    help="What became of it: charged, declined, or never carried out (refused).",
+)
+@click.option(
+    "--charge", "charge_id", help="The gateway's charge, such as ch_…; required unless it was refused."
+)
+def settle_payment(payment_id: str, attempt: int, state: str, charge_id: str | None) -> None:
+    """Write down what a person found out about an attempt that waits for them.
+
+    An attempt whose outcome could not be found out within 23 hours is never sent again, and its payment is not retried
+    until somebody has looked at the gateway's dashboard. The check `payment_retries:for_a_person` names them.
+    """
+    from platform_assets.payment_commands import settle
+
+    if (charge_id is None) != (state == "refused"):
+        raise click.UsageError(
+            "--charge names the charge of an attempt that was succeeded or declined, and of no other."
+        )
+    settle(load_settings(), payment_id, attempt, state=state, charge_id=charge_id)
+
+
+@main.group()
 def rates() -> None:
     """Exchange rates, with which the payment report converts."""
 

@@ -13,6 +13,8 @@ import platform_assets.matching.service_assets
 import platform_assets.matching.service_checks
 import platform_assets.payments.assets
 import platform_assets.payments.checks
+import platform_assets.payments.money_assets
+import platform_assets.payments.money_checks
 import platform_assets.profiles.assets
 import platform_assets.profiles.checks
 from platform_assets.resources import resource_definitions
@@ -25,6 +27,7 @@ DOMAINS = (
     (platform_assets.matching.assets, platform_assets.matching.checks),
     (platform_assets.matching.service_assets, platform_assets.matching.service_checks),
     (platform_assets.payments.assets, platform_assets.payments.checks),
+    (platform_assets.payments.money_assets, platform_assets.payments.money_checks),
 )
 
 

@@ -2,6 +2,7 @@
 
     PlatformError
     ├── ConfigurationError      settings: the environment asks for something that can't work
+    ├── NothingToSettleError    payment_commands: no attempt of that number waits for a person
     ├── AlreadyRunningError     main_run: another run is at work in the same folder
     ├── AdHocMatchError         ad_hoc_match: what was asked for can't be searched
     ├── LocalUiError            local_ui: the UI can't be started here
@@ -12,6 +13,7 @@
     ├── BadRowsError            clients: rows that a table can't hold
     ├── EmbedderError           clients: the model is missing or broken
     ├── ServiceError            clients: a remote service failed; carries whether a rerun helps (`http_errors`)
+    ├── MailerError, MailRefusedError   clients: a mail could not be handed over
     ├── SandboxError            sandbox: the local API server can't be had
     ├── SandboxStateError       sandbox: its state can't be used
     ├── DataError               sandbox: a data folder can't be read

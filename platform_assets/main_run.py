@@ -90,6 +90,25 @@ def run_platform(settings: Settings, *, data: Path | None) -> int:
     return 1 if progress.failures else status
 
 
+def run_job(settings: Settings, name: str) -> int:
+    """Run one job in this process.
+
+    Returns:
+        Exit status: 1 when a step failed, else 0.
+    """
+    from platform_assets.definitions import build_definitions
+    from platform_assets.run_progress import RunProgress
+
+    console = Console(soft_wrap=True)
+    progress = RunProgress(console)
+    with exclusive_run(settings.home):
+        definitions = build_definitions(settings, loggers={PROGRESS_LOGGER: progress.logger_definition()})
+        with open_instance(settings) as instance:
+            _run_job(definitions, name, instance, progress, tags={})
+    _tell_failures(progress, console)
+    return 1 if progress.failures else 0
+
+
 def _prepare(settings: Settings, data: Path | None, progress: RunProgress) -> None:
     from platform_assets.clients.database import Database
     from platform_assets.migrations import migrate
@@ -124,11 +143,13 @@ def _run_jobs(settings: Settings, progress: RunProgress, console: Console) -> No
     from platform_assets.definitions import build_definitions
     from platform_assets.payments.assets import analytics_run_tags
     from platform_assets.resources import open_database
-    from platform_assets.schedules import ANALYTICS_JOB, CHECKS_JOB, MAIN_JOB
+    from platform_assets.schedules import ANALYTICS_JOB, CHECKS_JOB, MAIN_JOB, RETRIES_JOB
 
     definitions = build_definitions(settings, loggers={PROGRESS_LOGGER: progress.logger_definition()})
     started_at = time.monotonic()
     with open_instance(settings) as instance:
+        # First, since what they do at the gateway is part of what the rest describes.
+        _run_job(definitions, RETRIES_JOB, instance, progress, tags={})
         _run_job(definitions, MAIN_JOB, instance, progress, tags={})
         database = open_database(settings)
         try:
@@ -144,6 +165,10 @@ def _run_jobs(settings: Settings, progress: RunProgress, console: Console) -> No
         f"texts embedded: {progress.texts_embedded:,}",
         highlight=False,
     )
+    _tell_failures(progress, console)
+
+
+def _tell_failures(progress: RunProgress, console: Console) -> None:
     for step, message in progress.failures.items():
         console.print(f"[red]{step} failed:[/red] {escape(message)}", highlight=False)
 

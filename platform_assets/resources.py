@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from platform_assets.clients.gemini import GeminiClient
     from platform_assets.clients.github import GithubClient
     from platform_assets.clients.graph import GraphClient
+    from platform_assets.clients.mailer import Mailer
     from platform_assets.clients.payment_gateway import PaymentGateway
+    from platform_assets.payments.retry_policy import RetryPolicy
 
 
 def _now() -> dt.datetime:
@@ -176,6 +178,45 @@ def open_gemini(settings: Settings) -> GeminiClient | None:
     )
 
 
+SANDBOX_SENDER = "payments@marketplace.example"
+
+
+@dataclass(frozen=True)
+class PaymentRules:
+    """What the platform may do about payments by itself.
+
+    Attributes:
+        retry_policy: How failed payments are charged again; None when they are not.
+        mailer: Where reminders go; None when there are none.
+        sender: Address that they come from.
+    """
+
+    retry_policy: RetryPolicy | None = None
+    mailer: Mailer | None = None
+    sender: str = SANDBOX_SENDER
+
+
+def payment_rules(settings: Settings) -> PaymentRules:
+    """What the settings allow; reminders of the sandbox end in `<home>/mail`."""
+    from platform_assets.clients.mailer import FolderMailer, SmtpMailer
+    from platform_assets.payments.retry_policy import RetryPolicy
+
+    policy = (
+        RetryPolicy(holdout_share=settings.payment_retry_holdout) if settings.is_retrying_payments else None
+    )
+    if settings.payment_reminders == "off":
+        return PaymentRules(policy)
+    if settings.is_sandbox:
+        return PaymentRules(policy, FolderMailer(settings.home / "mail"))
+    # load_settings has seen to both.
+    assert settings.payment_reminder_smtp_url is not None
+    assert settings.payment_reminder_sender is not None
+    mailer = SmtpMailer(
+        settings.payment_reminder_smtp_url.get_secret_value(), timeout_s=settings.request_timeout_s
+    )
+    return PaymentRules(policy, mailer, settings.payment_reminder_sender)
+
+
 def open_embedder() -> Embedder:
     """The embedder; its model is loaded when the first text is encoded."""
     from platform_assets.clients.embedder import Embedder
@@ -223,6 +264,12 @@ def resource_definitions(settings: Settings) -> dict[str, Any]:
     def embedder(_: dg.InitResourceContext) -> Embedder:
         return open_embedder()
 
+    @dg.resource(
+        description="What may be done about payments (PLATFORM_PAYMENT_RETRIES, PLATFORM_PAYMENT_REMINDERS)."
+    )
+    def rules(_: dg.InitResourceContext) -> PaymentRules:
+        return payment_rules(settings)
+
     @dg.resource(description="The day for which values are computed (PLATFORM_AS_OF, or else today in UTC).")
     def clock(_: dg.InitResourceContext) -> Clock:
         return Clock(as_of=settings.as_of_day)
@@ -247,6 +294,7 @@ def resource_definitions(settings: Settings) -> dict[str, Any]:
         "graph": graph,
         "gemini": gemini,
         "embedder": embedder,
+        "payment_rules": rules,
         "clock": clock,
         "report_options": report_options,
     }

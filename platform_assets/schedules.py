@@ -101,8 +101,27 @@ TIMETABLE: tuple[Entry, ...] = (
         ("matching_cache_cleanup",),
         Overlap.SKIP,
     ),
+    Entry("check_overdue_payments", "12 * * * *", "payments", ("overdue_payments",), Overlap.SERIALIZE),
     Entry(
-        "reconcile_gateway_payments", "25 */6 * * *", "payments", ("gateway_transactions",), Overlap.SERIALIZE
+        "reconcile_gateway_payments",
+        "25 */6 * * *",
+        "payments",
+        ("gateway_transactions", "payment_reconciliation"),
+        Overlap.SERIALIZE,
+    ),
+    Entry(
+        "retry_failed_payments",
+        "35 */2 * * *",
+        "payments",
+        ("gateway_transactions", "payment_retries"),
+        Overlap.SERIALIZE,
+    ),
+    Entry(
+        "update_payment_gateway_metrics",
+        "55 * * * *",
+        "payments",
+        ("gateway_transactions", "gateway_metrics"),
+        Overlap.SERIALIZE,
     ),
     Entry(
         "generate_payment_analytics_report",
@@ -116,10 +135,13 @@ TIMETABLE: tuple[Entry, ...] = (
 
 PARTITIONED = "payment_analytics"
 
+RETRIES = "payment_retries"
+RETRIES_JOB = "retry_failed_payments_job"
 ANALYTICS_JOB = "generate_payment_analytics_report_job"
 CHECKS_JOB = "check_performance_thresholds_job"
 MAIN_JOB = "refresh_marketplace"
-"""Everything of the main path but the partitioned analytics, for `platform-assets run` and for a first look."""
+"""Everything of the main path, for `platform-assets run` and for a first look. The partitioned analytics are not in it,
+nor are the retries: what they do at the gateway changes what all else describes, so they have a job that runs before."""
 
 
 def _selection(entry: Entry) -> dg.AssetSelection:
@@ -141,7 +163,7 @@ def build_jobs() -> "list[UnresolvedAssetJobDefinition]":
     ]
     main = dg.define_asset_job(
         MAIN_JOB,
-        selection=dg.AssetSelection.all() - dg.AssetSelection.assets(PARTITIONED),
+        selection=dg.AssetSelection.all() - dg.AssetSelection.assets(PARTITIONED, RETRIES),
         description="Refreshes the whole main path once, checks included.",
         tags={QUEUE_TAG: "ai_services"},
     )

@@ -51,6 +51,12 @@ class Settings(BaseSettings):
         gemini_url: Root of the Gemini API.
         gemini_tokens_per_day: Most tokens to spend on a UTC day. A project takes about 1,000, so the default reads some
             2,000 new or changed projects a day, which costs less than a dollar.
+        payment_retries: `on` or `off`: whether failed payments are charged again; unset means on in sandbox mode, else off.
+        payment_retry_holdout: Share of due payments that are left alone, from 0 to 1, so that what retries recover can be
+            told from what comes in by itself.
+        payment_reminders: `on` or `off`: whether clients are reminded by mail; in sandbox mode into a local folder.
+        payment_reminder_smtp_url: Mail server, such as `smtps://user:password@host`.
+        payment_reminder_sender: Address that reminders come from.
         report_currency: ISO 4217 code that the payment report converts to, at rates that the user has loaded; unset
             means that nothing is converted.
         as_of: UTC day for which derived values are computed; unset means today.
@@ -85,6 +91,11 @@ class Settings(BaseSettings):
     gemini_model: str = Field(default="gemini-2.5-flash-lite", pattern=r"^[\w.-]+$")
     gemini_url: str = "https://generativelanguage.googleapis.com"
     gemini_tokens_per_day: int = Field(default=2_000_000, ge=0)
+    payment_retries: Literal["on", "off"] | None = None
+    payment_retry_holdout: float = Field(default=0.0, ge=0, le=1)
+    payment_reminders: Literal["on", "off"] = "off"
+    payment_reminder_smtp_url: SecretStr | None = None
+    payment_reminder_sender: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+$")
     report_currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
     as_of: dt.date | None = None
     request_timeout_s: float = Field(default=20.0, gt=0)
@@ -102,6 +113,11 @@ class Settings(BaseSettings):
     def is_sandbox(self) -> bool:
         """Whether everything is embedded, because no database was given."""
         return self.database_url is None
+
+    @property
+    def is_retrying_payments(self) -> bool:
+        """Whether failed payments are charged again."""
+        return self.payment_retries == "on" or (self.payment_retries is None and self.is_sandbox)
 
     @property
     def as_of_day(self) -> dt.date:
@@ -151,6 +167,22 @@ def _neo4j_problems(settings: Settings) -> list[str]:
     return problems
 
 
+def _reminder_problems(settings: Settings) -> list[str]:
+    if settings.is_sandbox or settings.payment_reminders == "off":
+        return []
+    problems = []
+    if settings.payment_reminder_sender is None:
+        problems.append(
+            "PLATFORM_PAYMENT_REMINDER_SENDER is not set: address that payment reminders come from"
+        )
+    url = settings.payment_reminder_smtp_url
+    if url is None:
+        problems.append("PLATFORM_PAYMENT_REMINDER_SMTP_URL is not set: mail server for payment reminders")
+    elif not url.get_secret_value().startswith(("smtp://", "smtps://")):
+        problems.append("PLATFORM_PAYMENT_REMINDER_SMTP_URL must begin with smtps:// or smtp://")
+    return problems
+
+
 def _mode_problems(settings: Settings) -> list[str]:
     stripe_key = settings.stripe_api_key.get_secret_value() if settings.stripe_api_key else ""
     if settings.is_sandbox:
@@ -197,7 +229,7 @@ def load_settings() -> Settings:
             f"PLATFORM_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)
         ]
         raise ConfigurationError(_list_problems(problems)) from None
-    problems = _mode_problems(settings) + _neo4j_problems(settings)
+    problems = _mode_problems(settings) + _neo4j_problems(settings) + _reminder_problems(settings)
     if problems:
         raise ConfigurationError(_list_problems(problems))
     return settings

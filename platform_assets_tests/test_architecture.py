@@ -35,6 +35,8 @@ MAY_IMPORT_DAGSTER = {
     "matching/service_checks.py",
     "monitoring/check_states.py",
     "monitoring/run_history.py",
+    "payments/money_assets.py",
+    "payments/money_checks.py",
 }
 
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
+from platform_assets.clients.gateway_calls import CallLog, timed_http_client
 from platform_assets.clients.http_errors import (
     RateLimited,
     ServiceError,
@@ -67,6 +68,9 @@ class GatewayPage:
 class PaymentGateway:
     """Reads one Stripe account; threads may share it.
 
+    Attributes:
+        log: The HTTP calls that were made, until someone keeps them.
+
     Args:
         url: Root of the API, such as `https://api.stripe.com`.
         api_key: Secret or restricted key; it appears in no message.
@@ -84,6 +88,7 @@ class PaymentGateway:
         self._timeout_s = timeout_s
         self._retries_count = retries_count
         self._lock = threading.Lock()
+        self.log = CallLog()
         self._http: stripe.RequestsClient | None = None
         self._stripe: stripe.StripeClient | None = None
 
@@ -182,6 +187,18 @@ class PaymentGateway:
         """
         return next(iter(self.read_page_of_one(object_type, object_id).objects), None)
 
+    def call(self, perform: Callable[[Any], T], *, action: str) -> T:
+        """Do something that this client has no method for, with its connection, its waits and its errors.
+
+        Args:
+            perform: Gets the library's services (`StripeClient.v1`). Called again after a 429.
+            action: What it does, for messages.
+
+        Raises:
+            ServiceError: It failed. One that `perform` raises goes through as it is.
+        """
+        return self._repeated(lambda: perform(self._client().v1), action=action)
+
     def verify_key(self) -> None:
         """Read a single charge, to see that the gateway answers and that the key may read.
 
@@ -208,6 +225,8 @@ class PaymentGateway:
         def once() -> T:
             try:
                 return call()
+            except ServiceError:
+                raise
             except Exception as error:
                 # Not chained: the library's error carries headers.
                 raise classify_stripe_error(error, action=action, now=dt.datetime.now(dt.UTC)) from None
@@ -225,7 +244,7 @@ class PaymentGateway:
 
         with self._lock:
             if self._stripe is None:
-                self._http = stripe.RequestsClient(timeout=self._timeout_s)
+                self._http = timed_http_client(timeout_s=self._timeout_s, log=self.log)
                 self._stripe = stripe.StripeClient(
                     self._api_key,
                     stripe_version=API_VERSION,

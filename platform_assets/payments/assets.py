@@ -8,6 +8,7 @@ from platform_assets.clients.database import Database, WriteCounts
 from platform_assets.clients.payment_gateway import PaymentGateway
 from platform_assets.payments.analytics_days import days_to_compute
 from platform_assets.payments.analytics_reading import read_totals
+from platform_assets.payments.gateway_metrics import keep_calls
 from platform_assets.payments.gateway_sync import GatewaySync
 from platform_assets.payments.report_files import write_report
 from platform_assets.payments.report_reading import read_report
@@ -41,7 +42,10 @@ def gateway_transactions(
     if gateway is None:
         context.log.warning("Stripe is switched off: nothing was read, what is known stays.")
         return written(database, tables.gateway_transactions, WriteCounts(), objects_read=0)
-    counts = GatewaySync(database, gateway, clock.read).run()
+    try:
+        counts = GatewaySync(database, gateway, clock.read).run()
+    finally:
+        keep_calls(database, gateway.log)
     return written(
         database,
         tables.gateway_transactions,

@@ -95,6 +95,7 @@ gateway_transactions = sa.Table(
     ),
     updated_at(),
     sa.Index("ix_gateway_transactions_created", "object_type", "created_at"),
+    sa.Index("ix_gateway_transactions_card", "card_fingerprint", "created_at"),
     sa.Index(
         "ix_gateway_transactions_payouts",
         "available_on",

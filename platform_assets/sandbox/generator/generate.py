@@ -47,7 +47,7 @@ def generate_world(*, seed: int, developers_count: int, projects_count: int, anc
     developers = declare_people(Dice(seed, "declarations"), people, anchor)
     _count_ratings(Dice(seed, "ratings"), developers, people, hiring, anchor)
     _take_hours(developers, hiring)
-    plant_problems(Dice(seed, "problems"), developers, hiring, payments.rows)
+    plant_problems(Dice(seed, "problems"), developers, hiring, payments.rows, anchor=anchor)
 
     rows: dict[str, Sequence[dict[str, Any]]] = {
         "developers": developers,

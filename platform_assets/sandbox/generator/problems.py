@@ -5,6 +5,7 @@ Every one is a problem that real marketplaces have, and none makes a check of se
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from platform_assets.currencies import exponent
 from platform_assets.sandbox.generator.dice import Dice
 from platform_assets.sandbox.generator.hiring import Hiring
+from platform_assets.sandbox.generator.people import midnight
 
 UNKNOWN_TIME_ZONE = "Europe/Atlantis"
 UNKNOWN_CURRENCY = "XBC"
@@ -51,14 +53,19 @@ PLANTED_PROBLEMS = (
     PlantedProblem(
         "late_webhook",
         "One payment that the gateway has captured is still `processing` here.",
-        "Its effective status, derived from both sides, is paid.",
+        "Its effective status, derived from both sides, is paid; in the reconciliation it is a break of timing.",
     ),
 )
 """The complete list; everything else in the marketplace is as it should be."""
 
 
 def plant_problems(
-    dice: Dice, developers: Sequence[dict[str, Any]], hiring: Hiring, payments: Sequence[dict[str, Any]]
+    dice: Dice,
+    developers: Sequence[dict[str, Any]],
+    hiring: Hiring,
+    payments: Sequence[dict[str, Any]],
+    *,
+    anchor: dt.date,
 ) -> None:
     """Change the rows in place; a marketplace too small for a problem goes without it."""
     involved = {contract.row["developer_id"] for contract in hiring.contracts}
@@ -87,7 +94,8 @@ def plant_problems(
         key=lambda row: (row["paid_at"], row["payment_id"]),
     )
     if len(paid) > 1:
-        paid[-1].update(status="processing", paid_at=None)
+        if paid[-1]["paid_at"] > midnight(anchor) - _LATE:
+            paid[-1].update(status="processing", paid_at=None)
         # An amount in a three-decimal currency would give itself away by its last digit.
         dice.pick([row for row in paid[:-1] if exponent(row["currency"]) == 2] or paid[:-1])[
             "amount_minor"
@@ -95,3 +103,6 @@ def plant_problems(
 
 
 _MIN_DEVELOPERS_COUNT = 200
+
+_LATE = dt.timedelta(days=1)
+"""A webhook can be so late that it still comes; one that never comes is an error."""
