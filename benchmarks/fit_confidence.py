@@ -167,9 +167,7 @@ def validate(
             gain = (forecasts[name] - outcomes[rows]) ** 2 - (ours - outcomes[rows]) ** 2
             results[split][f"gain_over_{name}"] = {
                 "brier": asdict(measures.paired_bootstrap(gain, groups=groups)),
-                "auc": asdict(
-                    measures.auc_bootstrap(outcomes[rows], ours, forecasts[name], groups=groups)
-                ),
+                "auc": asdict(measures.auc_bootstrap(outcomes[rows], ours, forecasts[name], groups=groups)),
             }
     return results
 

@@ -25,9 +25,13 @@ _MIRROR = re.compile(r"\W*(?:[\w-]+\s+){0,3}mirror of\b", re.IGNORECASE)
 _COLLECTION = re.compile(
     r"\W*(?:[\w-]+\s+){0,2}(?:(?:curated|collected|awesome) list\b|list of awesome\b)", re.IGNORECASE
 )
-_COPIED_FOLDERS = frozenset(("vendor", "vendored", "third-party", "third_party", "node_modules", "bower_components"))
+_COPIED_FOLDERS = frozenset(
+    ("vendor", "vendored", "third-party", "third_party", "node_modules", "bower_components")
+)
 _COLLECTION_TOPICS = frozenset(("awesome-list", "awesome-lists", "curated-list"))
-_SETTINGS_NAMES = frozenset(("dotfiles", ".dotfiles", "dot-files", "dotfile", ".emacs.d", ".vim", "nvim-config"))
+_SETTINGS_NAMES = frozenset(
+    ("dotfiles", ".dotfiles", "dot-files", "dotfile", ".emacs.d", ".vim", "nvim-config")
+)
 _SITE_SUFFIXES = (".github.io", ".github.com")
 
 GENERATED_LANGUAGES: Mapping[str, float] = {
@@ -97,9 +101,7 @@ def repository_discounts(
     found = {
         "fork": LEFT_OUT if is_fork else 1.0,
         "bot": LEFT_OUT if by_bot else 1.0,
-        "mirror": LEFT_OUT
-        if name == "mirror" or name.endswith("-mirror") or _MIRROR.match(about)
-        else 1.0,
+        "mirror": LEFT_OUT if name == "mirror" or name.endswith("-mirror") or _MIRROR.match(about) else 1.0,
         "vendored": LEFT_OUT if name in _COPIED_FOLDERS else 1.0,
         # `awesome-…` alone is no sign: libraries are named so, too.
         "collection": LEFT_OUT
