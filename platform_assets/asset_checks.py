@@ -26,21 +26,24 @@ class Measurement:
     Attributes:
         value: The measured value in the threshold's unit; None when it could not be measured, which never passes.
         details: What a reader needs to act, such as counts or the worst rows' keys.
+        unknown_because: Why there is no value, where that is expected to change by itself.
     """
 
     value: float | None
     details: Mapping[str, Any] = field(default_factory=dict)
+    unknown_because: str = "not measurable"
 
 
 def check_result(threshold: Threshold, measurement: Measurement) -> dg.AssetCheckResult:
     """Compare a measurement with its threshold, in the shape that the report reads."""
     passed = threshold.holds(measurement.value)
     sign = "≥" if threshold.direction == "at_least" else "≤"
-    shown = "not measurable" if measurement.value is None else f"{measurement.value:g}"
+    is_known = measurement.value is not None
+    shown = f"{measurement.value:g} {threshold.unit}" if is_known else measurement.unknown_because
     return dg.AssetCheckResult(
         passed=passed,
         severity=dg.AssetCheckSeverity(threshold.severity.value),
-        description=f"{shown} {threshold.unit} (service level: {sign} {threshold.bound:g}; {threshold.reason})",
+        description=f"{shown} (service level: {sign} {threshold.bound:g}; {threshold.reason})",
         metadata={
             **({} if measurement.value is None else {"value": float(measurement.value)}),
             "threshold": float(threshold.bound),

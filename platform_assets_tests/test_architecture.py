@@ -31,6 +31,8 @@ MAY_IMPORT_DAGSTER = {
     "table_assets.py",
     *(f"{domain}/{name}" for domain in DOMAINS for name in ("assets.py", "checks.py")),
     "monitoring/check_states.py",
+    "profiles/skill_assets.py",
+    "profiles/skill_checks.py",
 }
 
 

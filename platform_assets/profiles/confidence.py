@@ -142,7 +142,7 @@ def log_odds_parts(history: pd.DataFrame, *, model: Model | None = None) -> pd.D
         },
         index=history.index,
     )
-    raw = _added(parts)
+    raw = added(parts)
     corrected = model.calibration_intercept + model.calibration_slope * raw
     return parts.assign(calibration=corrected - raw)
 
@@ -163,16 +163,22 @@ def confidence(history: pd.DataFrame, *, model: Model | None = None) -> Floats:
     Raises:
         ValueError: A column is missing, or a value is negative, missing or not finite.
     """
-    return sigmoid(_added(log_odds_parts(history, model=model)))
+    return sigmoid(log_odds(history, model=model))
 
 
-def sigmoid(log_odds: Floats) -> Floats:
+def log_odds(history: pd.DataFrame, *, model: Model | None = None) -> Floats:
+    """Log-odds of each forecast, of which `confidence` is the probability; same arguments and errors."""
+    return added(log_odds_parts(history, model=model))
+
+
+def sigmoid(values: Floats) -> Floats:
     """Probability of given log-odds, without overflow."""
-    probability: Floats = 0.5 * (1 + np.tanh(0.5 * log_odds))
+    probability: Floats = 0.5 * (1 + np.tanh(0.5 * values))
     return probability
 
 
-def _added(parts: pd.DataFrame) -> Floats:
+def added(parts: pd.DataFrame) -> Floats:
+    """The sum of each row's parts."""
     # Column by column: the sum of a row must not depend on how many rows there are.
     total = np.zeros(len(parts))
     for name in parts:

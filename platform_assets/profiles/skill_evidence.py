@@ -136,9 +136,8 @@ def _own_work(repositories: pd.DataFrame, developers: pd.DataFrame, as_of: dt.da
         for developer, login in zip(developers["developer_id"], logins.reindex(developers.index))
     }
     day = pd.Timestamp(as_of)
-    work = repositories[repositories["developer_id"].isin(is_program)].sort_values(
-        _OWN_WORK, ignore_index=True
-    )
+    is_own = repositories["developer_id"].isin(is_program) & (repositories["commits_count"] > 0)
+    work = repositories[is_own].sort_values(_OWN_WORK, ignore_index=True)
     first, last = (_days(work[f"{end}_contributed_on"], latest=day) for end in ("first", "last"))
     work = work.assign(first=first.where(first <= last, last), last=last)
     span_days = (work["last"] - work["first"]).dt.days + 1
@@ -324,9 +323,9 @@ def _none(rows: pd.DataFrame) -> pd.Series[Any]:
 
 def _wholes(work: pd.DataFrame, developers: pd.DataFrame) -> pd.DataFrame:
     """The whole of each developer's own work, and what of it counts."""
-    counts = work["counted"] > 0
     rows = work.assign(
-        counted_last_year=work["last_year"] * work["counted"], counted_first=work["first"].where(counts)
+        counted_last_year=work["last_year"] * work["counted"],
+        counted_first=work["first"].where(work["counted"] > 0),
     )
     wholes = rows.groupby("developer_id").agg(
         commits_count=("commits_count", "sum"),
@@ -337,10 +336,9 @@ def _wholes(work: pd.DataFrame, developers: pd.DataFrame) -> pd.DataFrame:
         counted_from_on=("counted_first", "min"),
     )
     wholes = wholes.reindex(sorted(developers["developer_id"])).rename_axis("developer_id").reset_index()
-    counts_columns = [name for name in wholes if str(name).endswith("_count")]
-    return wholes.assign(**{name: wholes[name].fillna(0) for name in counts_columns}).astype(
-        {"commits_count": "int64", "commits_last_year_count": "int64", "counted_last_year_count": "float64"}
-    )
+    counts = wholes[["commits_count", "commits_last_year_count", "counted_last_year_count"]].fillna(0)
+    wholes[counts.columns] = counts
+    return wholes.astype({"commits_count": "int64", "commits_last_year_count": "int64"})
 
 
 def _days(dates: pd.Series[Any], *, latest: pd.Timestamp) -> pd.Series[pd.Timestamp]:

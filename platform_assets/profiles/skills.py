@@ -118,7 +118,7 @@ def _of(rows: pd.DataFrame, values: pd.Series[Any]) -> npt.NDArray[np.float64]:
 
 
 def _source_lists(rows: pd.DataFrame, ledger: pd.DataFrame) -> list[list[str]]:
-    found: Mapping[tuple[str, str], set[str]] = ledger.groupby(KEYS)["source"].agg(set).to_dict()
+    found: Mapping[Any, set[str]] = ledger.groupby(KEYS)["source"].agg(set).to_dict()
     return [
         [source for source in SOURCES if source in found[key]]
         for key in zip(rows["developer_id"], rows["skill_id"])
@@ -147,7 +147,7 @@ def skill_histories(evidence: Evidence) -> pd.DataFrame:
         lower=0
     ) + 1
     used = commits[[*KEYS, "weight", "as_of"]].assign(
-        last_year=commits["weight"] * (last_year / count),
+        last_year=_counted_last_year(commits),
         months=np.minimum(months * (1 - (1 - 1 / months) ** commits["weight"]), commits["weight"]),
         before=commits["share"] * (count - last_year),
         last_used_on=commits["last_used_on"].where(commits["weight"] > 0),
@@ -179,3 +179,17 @@ def skill_histories(evidence: Evidence) -> pd.DataFrame:
     return skills.drop(
         columns=["last_used_on", "last_contributed_on", "counted_from_on", "first_contributed_on"]
     )
+
+
+def used_last_year(evidence: Evidence) -> pd.Series[float]:
+    """Developer and skill → what counts of the commits of the 365 days before the account was read."""
+    ledger = evidence.ledger
+    commits = ledger[ledger["source"] == GITHUB].sort_values([*KEYS, "reference"], ignore_index=True)
+    return _counted_last_year(commits).groupby([commits[key] for key in KEYS]).sum()
+
+
+def _counted_last_year(commits: pd.DataFrame) -> pd.Series[float]:
+    last_year, count = (
+        commits[name].astype("float64") for name in ("commits_last_year_count", "commits_count")
+    )
+    return commits["weight"] * (last_year / count)

@@ -150,19 +150,9 @@ skill_profiles = sa.Table(
     sa.Column("commits_share", sa.Double, nullable=False, comment="Part of all own commits, from 0 to 1."),
     sa.Column("last_used_on", sa.Date, comment="Day of the latest evidence; null when only declared."),
     sa.Column(
-        "evidence_sha256",
-        sa.Text,
-        nullable=False,
-        server_default="",
-        comment="The evidence it was computed from, `inputs_sha256` of `developer_evidence`; empty when not known.",
+        "evidence_sha256", sa.Text, nullable=False, server_default="", comment="Digest of its evidence."
     ),
-    sa.Column(
-        "model_id",
-        sa.Text,
-        nullable=False,
-        server_default="",
-        comment="The confidence model that weighed the commits; empty when not known.",
-    ),
+    sa.Column("model_id", sa.Text, nullable=False, server_default="", comment="Model that weighed commits."),
     as_of(),
     updated_at(),
     comment="One row says how sure it is that a developer has a skill.",

@@ -16,6 +16,7 @@ from platform_assets.thresholds import FRESHNESS_HOURS
 
 PROFILE_ASSETS = (
     "developer_profiles",
+    "skill_evidence",
     "skill_profiles",
     "skill_embeddings",
     "developer_vectors",
@@ -26,6 +27,8 @@ PROFILE_ASSETS = (
 OF_DEVELOPERS = (
     "developer_profiles",
     "developer_repositories",
+    "developer_evidence",
+    "skill_evidence",
     "skill_profiles",
     "developer_vectors",
     "match_candidates",
@@ -207,7 +210,7 @@ def test_one_account_that_goes_keeps_what_was_known_of_it(settled):
         d=developer,
     )
 
-    outcome = settled.run(*PROFILE_ASSETS[:4], with_checks=False)
+    outcome = settled.run(*PROFILE_ASSETS[:5], with_checks=False)
 
     assert outcome.is_success
     assert states(settled)[developer] == "not_found"
@@ -344,7 +347,9 @@ def test_a_new_skill_costs_one_text_and_reaches_developers_and_projects(settled)
         "UPDATE marketplace.developers SET declared_skills = ARRAY['Zettelkasten Weaving'] WHERE developer_id = 'dev_00002'"
     )
 
-    outcome = settled.run("skill_profiles", "skill_embeddings", "developer_vectors", "project_requirements")
+    outcome = settled.run(
+        "skill_evidence", "skill_profiles", "skill_embeddings", "developer_vectors", "project_requirements"
+    )
 
     assert outcome.metadata("skill_embeddings")["texts_computed"] == 1
     assert outcome.metadata("skill_embeddings")["rows_inserted"] == 1

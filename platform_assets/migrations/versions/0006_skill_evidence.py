@@ -185,11 +185,8 @@ def upgrade() -> None:
         comment="One row is one correction of the confidence model that was fitted, and whether it is used; the latest adopted one is.",
     )
     for name, comment in (
-        (
-            "evidence_sha256",
-            "The evidence it was computed from, `inputs_sha256` of `developer_evidence`; empty when not known.",
-        ),
-        ("model_id", "The confidence model that weighed the commits; empty when not known."),
+        ("evidence_sha256", "Digest of its evidence."),
+        ("model_id", "Model that weighed commits."),
     ):
         op.add_column(
             "skill_profiles",
