@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql as pg
 
 from platform_assets.clients.contract import ContractRead
 from platform_assets.clients.database import Database, WriteCounts, is_among, is_not_among
+from platform_assets.profiles.discounts import is_bot
 from platform_assets.profiles.skill_evidence import Evidence, bio_texts, collect_evidence
 from platform_assets.profiles.vocabulary import Vocabulary
 from platform_assets.tables import platform as tables
@@ -81,7 +82,7 @@ def evidence_inputs(
         developers["github_login"].astype(object).where(developers["github_login"].notna(), None),
     ):
         own = base.copy()
-        said = [list(skills), bio, login, work.get(developer), of_contracts.get(developer)]
+        said = [list(skills), bio, is_bot(login), work.get(developer), of_contracts.get(developer)]
         own.update(json.dumps(said).encode())
         digests[developer] = own.hexdigest()
     return digests
@@ -98,9 +99,19 @@ def _row_hashes(
 
 
 def changed_developers(database: Database, inputs: Mapping[str, str]) -> list[str]:
-    """Developers whose evidence was computed from other inputs, or never, sorted."""
-    table = developer_evidence
-    known = database.read(sa.select(table.c.developer_id, table.c.inputs_sha256))
+    """Developers whose evidence was computed from other inputs, or never, or is not all there; sorted."""
+    wholes, ledger = developer_evidence, skill_evidence
+    rows = (
+        sa.select(ledger.c.developer_id, sa.func.count().label("n"))
+        .group_by(ledger.c.developer_id)
+        .subquery()
+    )
+    # Rows that somebody deleted come back, too.
+    known = database.read(
+        sa.select(wholes.c.developer_id, wholes.c.inputs_sha256)
+        .outerjoin_from(wholes, rows, rows.c.developer_id == wholes.c.developer_id)
+        .where(wholes.c.evidence_count == sa.func.coalesce(rows.c.n, 0))
+    )
     kept = dict(zip(known["developer_id"], known["inputs_sha256"]))
     return sorted(developer for developer, digest in inputs.items() if kept.get(developer) != digest)
 
@@ -147,7 +158,6 @@ def _write(
             evidence.ledger,
             delete_missing=is_among(skill_evidence.c.developer_id, developer_ids),
             connection=connection,
-            quarantine_as="skill_evidence",
         )
         database.upsert(developer_evidence, wholes, connection=connection)
     return counts

@@ -110,7 +110,10 @@ def collect_evidence(
     ledger["age_days"] = (pd.Timestamp(as_of) - ledger["last_used_on"]).dt.days.astype("Int64")
     ledger["as_of"] = as_of
     ledger = ledger.sort_values([*KEYS, "source", "reference"], ignore_index=True)
-    return Evidence(ledger[LEDGER_COLUMNS], _wholes(work, developers).assign(as_of=as_of)[WHOLE_COLUMNS])
+    wholes = _wholes(work, developers).assign(as_of=as_of)
+    rows_count = ledger["developer_id"].value_counts()
+    wholes["evidence_count"] = wholes["developer_id"].map(rows_count).fillna(0).astype("int64")
+    return Evidence(ledger[LEDGER_COLUMNS], wholes[WHOLE_COLUMNS])
 
 
 def bio_texts(developers: pd.DataFrame, vocabulary: Vocabulary) -> pd.DataFrame:

@@ -67,6 +67,7 @@ developer_evidence = sa.Table(
         nullable=False,
         comment="SHA-256 over everything the evidence was computed from; it is computed again when this changes.",
     ),
+    sa.Column("evidence_count", sa.Integer, nullable=False, comment="Rows of the ledger."),
     sa.Column("commits_count", sa.Integer, nullable=False, comment="Own commits of any kind."),
     sa.Column(
         "commits_last_year_count",

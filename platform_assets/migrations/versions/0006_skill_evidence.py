@@ -81,6 +81,7 @@ def upgrade() -> None:
             sa.Text(),
             comment="SHA-256 over everything the evidence was computed from; it is computed again when this changes.",
         ),
+        _required("evidence_count", sa.Integer(), comment="Rows of the ledger."),
         _required("commits_count", sa.Integer(), comment="Own commits of any kind."),
         _required(
             "commits_last_year_count",
