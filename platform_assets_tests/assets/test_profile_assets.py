@@ -507,9 +507,12 @@ def test_a_read_only_database_is_told_as_such(settled):
 
 
 def test_the_skill_graph_connects_skills_of_developers_and_a_second_run_writes_nothing(settled):
-    # Surer than they are, for a world of thirty developers to show any two skills together.
+    # Of thirty developers twelve must share two rare skills for it to be more than chance.
     settled.execute(
-        "UPDATE platform.skill_profiles SET confidence = 0.95 WHERE skill_id IN ('pl-pgsql', 'postgresql')"
+        "INSERT INTO platform.skill_profiles (developer_id, skill_id, confidence, sources, commits_count, commits_share, as_of) "
+        "SELECT developer_id, skill_id, 0.95, '{declared}', 0, 0, '2026-11-01' FROM "
+        "(SELECT developer_id FROM marketplace.developers ORDER BY 1 LIMIT 12) AS few, unnest(ARRAY['celery', 'grpc']) AS skill_id "
+        "ON CONFLICT (developer_id, skill_id) DO UPDATE SET confidence = 0.95"
     )
     settled.run("skill_graph")
     edges = settled.rows(skill_edges)
