@@ -28,11 +28,13 @@ MAY_IMPORT_DAGSTER = {
     "resources.py",
     "run_progress.py",
     "schedules.py",
+    "sensors.py",
     "table_assets.py",
     *(f"{domain}/{name}" for domain in DOMAINS for name in ("assets.py", "checks.py")),
     "monitoring/check_states.py",
     "profiles/skill_assets.py",
     "profiles/skill_checks.py",
+    "monitoring/run_history.py",
 }
 
 

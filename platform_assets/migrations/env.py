@@ -7,7 +7,13 @@ from alembic.autogenerate.api import AutogenContext
 from pgvector.sqlalchemy import Vector
 
 from platform_assets.migrations.migrate import SCHEMAS, VERSION_SCHEMA
-from platform_assets.tables import monitoring, platform, skill_evidence, skill_graph  # noqa: F401  (add their tables)
+from platform_assets.tables import (  # noqa: F401  (some only add their tables to a schema's)
+    monitoring,
+    platform,
+    recovery,
+    skill_evidence,
+    skill_graph,
+)
 
 
 def _is_ours(name: str | None, type_: str, parent_names: Any) -> bool:

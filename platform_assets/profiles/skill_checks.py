@@ -79,7 +79,7 @@ def _quality(measure: str, database: Database, _: Clock) -> Measurement:
     table = confidence_measurements
     latest = database.read(sa.select(table).order_by(table.c.measured_on.desc()).limit(1))
     if latest.empty:
-        return Measurement(None, unknown_because=_why_not_evaluated(database))
+        return Measurement(None, not_evaluated_because=_why_not_evaluated(database))
     row = latest.iloc[0]
     value = row["ece"] - row["ece_reference_high"] if measure == "ece_excess" else row[measure]
     details = {
@@ -90,7 +90,7 @@ def _quality(measure: str, database: Database, _: Clock) -> Measurement:
         "ece_reference_high": float(row["ece_reference_high"]),
     }
     if value != value:
-        return Measurement(None, details, unknown_because="not evaluated: all outcomes are alike")
+        return Measurement(None, details, not_evaluated_because="all outcomes are alike")
     return Measurement(max(0.0, float(value)), details)
 
 
@@ -103,10 +103,10 @@ def _why_not_evaluated(database: Database) -> str:
         )
     ).iloc[0]
     if state["oldest"] != state["oldest"] or state["oldest"] is None:
-        return "not evaluated: no forecast has been kept yet"
+        return "no forecast has been kept yet"
     due_on: dt.date = state["oldest"].date() + WINDOW
     return (
-        f"not evaluated: {int(state['resolved'])} forecasts have an outcome, of the {MIN_MEASURED} that it takes; "
+        f"{int(state['resolved'])} forecasts have an outcome, of the {MIN_MEASURED} that it takes; "
         f"the next come of age on {due_on}"
     )
 

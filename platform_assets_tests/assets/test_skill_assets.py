@@ -12,6 +12,8 @@ from small_world import AS_OF, NOW
 
 from platform_assets.cli import main
 from platform_assets.explain_skill import UnknownNameError, find_explanation
+from platform_assets.monitoring.check_alerts import alert_on_checks
+from platform_assets.monitoring.check_states import read_check_states
 from platform_assets.profiles.calibration import Line
 from platform_assets.profiles.confidence import HISTORY_COLUMNS, log_odds, shipped_model
 from platform_assets.profiles.evidence_refresh import read_evidence
@@ -105,6 +107,17 @@ def test_a_young_marketplace_is_not_evaluated_and_not_red(settled):
         assert not checks[name].passed
         assert "not evaluated: 0 forecasts have an outcome" in checks[name].description
         assert "2027-11-01" in checks[name].description
+
+
+def test_what_is_not_evaluated_yet_alerts_nobody(settled):
+    settled.run("developer_profiles", "skill_confidence")
+    states = read_check_states(settled.definitions(), settled.instance)
+
+    alert_on_checks(settled.database, states, now=NOW)
+
+    subjects = settled.values("SELECT subject FROM monitoring.system_alerts")
+    assert "developer_profiles:failed_accounts" in subjects
+    assert not [subject for subject in subjects if subject.startswith("skill_confidence")]
 
 
 def test_forecasts_are_kept_once_a_month_for_accounts_that_can_be_read(settled):
