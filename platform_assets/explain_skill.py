@@ -70,6 +70,12 @@ def find_explanation(database: Database, *, developer: str, skill: str) -> Expla
     from platform_assets.tables import platform as tables
 
     _require_developer(database, developer)
+    evidence = read_evidence(database, [developer], with_reasons=True)
+    if evidence.wholes.empty:
+        raise UnknownNameError(
+            f"No evidence has been collected yet for the developer {developer!r}: `platform-assets run` does so, or the "
+            "asset `skill_evidence`. If it has run, the developer's row is set aside (`platform-assets checks --failed`)."
+        )
     vocabulary = vocabulary_from_frames(
         read_table(database, tables.skills), read_table(database, tables.skill_aliases)
     )
@@ -77,12 +83,6 @@ def find_explanation(database: Database, *, developer: str, skill: str) -> Expla
     if skill_id is None:
         raise UnknownNameError(
             f"There is no skill {skill!r} in the vocabulary{_suggestions(skill, [s.name for s in vocabulary.skills])}."
-        )
-    evidence = read_evidence(database, [developer])
-    if evidence.wholes.empty:
-        raise UnknownNameError(
-            f"No evidence has been collected yet for the developer {developer!r}: `platform-assets run` does so, or the "
-            "asset `skill_evidence`. If it has run, the developer's row is set aside (`platform-assets checks --failed`)."
         )
     return explain_confidence(
         evidence, skill_id, vocabulary.by_id[skill_id].name, model=model_in_use(database)

@@ -18,7 +18,13 @@ from sqlalchemy.dialects import postgresql as pg
 from platform_assets.clients.contract import ContractRead
 from platform_assets.clients.database import Database, WriteCounts, is_among, is_not_among
 from platform_assets.profiles.discounts import is_bot
-from platform_assets.profiles.skill_evidence import Evidence, bio_texts, collect_evidence
+from platform_assets.profiles.skill_evidence import (
+    LEDGER_COLUMNS,
+    WHOLE_COLUMNS,
+    Evidence,
+    bio_texts,
+    collect_evidence,
+)
 from platform_assets.profiles.vocabulary import Vocabulary
 from platform_assets.tables import platform as tables
 from platform_assets.tables.skill_evidence import developer_evidence, skill_evidence
@@ -174,17 +180,26 @@ def _forget(database: Database, developers: ContractRead) -> WriteCounts:
     return WriteCounts(deleted=deleted[-1])
 
 
-def read_evidence(database: Database, developer_ids: Sequence[str]) -> Evidence:
-    """The stored evidence of some developers."""
+def read_evidence(
+    database: Database, developer_ids: Sequence[str], *, with_reasons: bool = False
+) -> Evidence:
+    """The stored evidence of some developers.
+
+    Args:
+        database: Where the ledger is.
+        developer_ids: The developers.
+        with_reasons: Also read `quote` and `discounts`, which explain a row but do not count.
+    """
+    reasons = set() if with_reasons else {"quote", "discounts"}
     of_ledger, of_wholes = (
         database.read(
-            sa.select(*(column for column in table.columns if not column.info.get("bookkeeping")))
+            sa.select(*(table.c[name] for name in columns if name not in reasons))
             .where(is_among(table.c.developer_id, developer_ids))
             .order_by(*table.primary_key.columns)
         )
-        for table in (skill_evidence, developer_evidence)
+        for table, columns in ((skill_evidence, LEDGER_COLUMNS), (developer_evidence, WHOLE_COLUMNS))
     )
-    return Evidence(of_ledger, of_wholes.drop(columns="inputs_sha256"))
+    return Evidence(of_ledger, of_wholes)
 
 
 def in_parts(developer_ids: Sequence[str]) -> Iterator[Sequence[str]]:

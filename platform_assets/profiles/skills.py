@@ -7,7 +7,6 @@ are joined here. Pure.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -118,9 +117,9 @@ def _of(rows: pd.DataFrame, values: pd.Series[Any]) -> npt.NDArray[np.float64]:
 
 
 def _source_lists(rows: pd.DataFrame, ledger: pd.DataFrame) -> list[list[str]]:
-    found: Mapping[Any, set[str]] = ledger.groupby(KEYS)["source"].agg(set).to_dict()
+    found = set(zip(ledger["developer_id"], ledger["skill_id"], ledger["source"]))
     return [
-        [source for source in SOURCES if source in found[key]]
+        [source for source in SOURCES if (*key, source) in found]
         for key in zip(rows["developer_id"], rows["skill_id"])
     ]
 
