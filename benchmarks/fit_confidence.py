@@ -1,7 +1,8 @@
 """Fits the confidence model: `python -m benchmarks.fit_confidence --data FOLDER --json [--write]`.
 
-The folder holds `skill_calibration.csv.gz`. Prints how the model does on developers and years it has not seen, beside a
-plain logistic model on the same 8 numbers; `--write` fits it on everything and replaces the shipped coefficients.
+The folder holds `skill_calibration.csv.gz`. Prints how the model does on developers and years it has not seen, beside
+plain logistic models on the same 8 numbers, with paired bootstraps by developer and the calibration error that chance
+alone shows; `--write` fits it on everything and replaces the shipped coefficients.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import pandas as pd
 
 from platform_assets.evaluation import measures
 from platform_assets.evaluation.confidence import FILE_NAME, read_histories
-from platform_assets.profiles.confidence import HISTORY_COLUMNS, Model, confidence, history_features, sigmoid
+from platform_assets.profiles.confidence import DIRECTIONS, Model, confidence, history_features, sigmoid
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -31,12 +32,27 @@ WEIGHT_PENALTY = 3.0
 OFFSET_PENALTY = 3.0
 """Ridge on the offset of a skill: as if 3 further rows, half of them used, stood beside its own, roughly."""
 
+EIGHT_NUMBERS = (
+    "commits_count",
+    "commits_total_count",
+    "days_since_last_use",
+    "days_since_last_commit",
+    "active_months",
+    "tenure_days",
+    "commits_last_year_count",
+    "commits_total_last_year_count",
+)
+"""What the file tells of a history, beside the share of commits that follows from it."""
+
 _FOLDS = 10
 _COEFFICIENTS = Path(__file__).resolve().parent.parent / "platform_assets" / "profiles" / "confidence.json"
 
 
 def fit(histories: pd.DataFrame, outcomes: Integers) -> Model:
-    """Ridge logistic regression on the transformed history, with a penalized offset per skill."""
+    """Ridge logistic regression on the transformed history, with a penalized offset per skill.
+
+    Weights have the sign of `DIRECTIONS` or are 0, so that no discount can raise a confidence.
+    """
     from scipy.optimize import minimize
 
     features = history_features(histories)
@@ -54,7 +70,19 @@ def fit(histories: pd.DataFrame, outcomes: Integers) -> Model:
         value = np.logaddexp(0, log_odds).sum() - outcomes @ log_odds + 0.5 * (penalty * beta * beta).sum()
         return float(value), design.T @ (sigmoid(log_odds) - outcomes) + penalty * beta
 
-    beta = minimize(loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 2000}).x
+    bounds = [
+        (None, None),
+        *((0.0, None) if DIRECTIONS[str(name)] > 0 else (None, 0.0) for name in features.columns),
+        *[(None, None)] * len(skills),
+    ]
+    beta = minimize(
+        loss,
+        np.zeros(design.shape[1]),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": 2000},
+    ).x
     weights = beta[1 : 1 + len(mean)] / scale
     return Model(
         intercept=float(beta[0] - weights @ mean),
@@ -69,7 +97,7 @@ def plain_logistic(histories: pd.DataFrame, outcomes: Integers, *, logarithms: b
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    numbers = histories[[column for column in HISTORY_COLUMNS if column != "skill_id"]].assign(
+    numbers = histories[list(EIGHT_NUMBERS)].assign(
         share=histories["commits_count"] / histories["commits_total_count"]
     )
     values = (
@@ -84,20 +112,14 @@ def plain_logistic(histories: pd.DataFrame, outcomes: Integers, *, logarithms: b
     return forecast
 
 
-def _report(outcomes: Integers, probabilities: Floats) -> dict[str, float]:
+def _report(outcomes: Integers, probabilities: Floats) -> dict[str, Any]:
     return {
+        "rows": len(outcomes),
         "auc": measures.area_under_roc(outcomes, probabilities),
         "brier": measures.brier_score(outcomes, probabilities),
         "ece": measures.expected_calibration_error(outcomes, probabilities),
-        "ece_if_perfect": _perfect_ece(probabilities),
+        "ece_if_perfect": asdict(measures.calibrated_reference(probabilities)),
     }
-
-
-def _perfect_ece(probabilities: Floats) -> float:
-    """Mean ECE of outcomes drawn from the very probabilities: what chance alone shows on as many rows."""
-    rng = np.random.default_rng(0)
-    draws = [(rng.random(len(probabilities)) < probabilities).astype(int) for _ in range(200)]
-    return float(np.mean([measures.expected_calibration_error(drawn, probabilities) for drawn in draws]))
 
 
 def validate(
@@ -139,10 +161,14 @@ def validate(
             for name, forecast in systems.items()
         }
         results[split] = {name: _report(outcomes[rows], p) for name, p in forecasts.items()}
+        groups = [developers[row] for row in rows]
+        ours = forecasts["model"]
         for name in list(systems)[1:]:
-            gain = (forecasts[name] - outcomes[rows]) ** 2 - (forecasts["model"] - outcomes[rows]) ** 2
-            groups = [developers[row] for row in rows]
-            results[split][f"brier_gain_over_{name}"] = asdict(measures.paired_bootstrap(gain, groups=groups))
+            gain = (forecasts[name] - outcomes[rows]) ** 2 - (ours - outcomes[rows]) ** 2
+            results[split][f"gain_over_{name}"] = {
+                "brier": asdict(measures.paired_bootstrap(gain, groups=groups)),
+                "auc": asdict(measures.auc_bootstrap(outcomes[rows], ours, forecasts[name], groups=groups)),
+            }
     return results
 
 
@@ -163,7 +189,8 @@ def main() -> None:
     )
     if arguments.write:
         model = fit(histories, outcomes)
-        text = json.dumps(_rounded(asdict(model)), indent=2, sort_keys=True)
+        coefficients = {name: asdict(model)[name] for name in ("intercept", "weights", "skill_offsets")}
+        text = json.dumps(_rounded(coefficients), indent=2, sort_keys=True)
         _COEFFICIENTS.write_text(text + "\n", encoding="utf-8")
     print(json.dumps(results, indent=2))
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from platform_assets import thresholds
 from platform_assets.clients.database import Database
+from platform_assets.monitoring.check_model import NOT_EVALUATED
 from platform_assets.resources import Clock
 from platform_assets.tables import marketplace, monitoring
 from platform_assets.thresholds import FRESHNESS_HOURS, Severity, Threshold
@@ -26,23 +27,30 @@ class Measurement:
     Attributes:
         value: The measured value in the threshold's unit; None when it could not be measured, which never passes.
         details: What a reader needs to act, such as counts or the worst rows' keys.
+        not_evaluated_because: Why there is nothing to measure yet, where time alone brings it: no pass, but no alert either.
     """
 
     value: float | None
     details: Mapping[str, Any] = field(default_factory=dict)
+    not_evaluated_because: str | None = None
 
 
 def check_result(threshold: Threshold, measurement: Measurement) -> dg.AssetCheckResult:
     """Compare a measurement with its threshold, in the shape that the report reads."""
     passed = threshold.holds(measurement.value)
     sign = "≥" if threshold.direction == "at_least" else "≤"
-    shown = "not measurable" if measurement.value is None else f"{measurement.value:g}"
+    because = measurement.not_evaluated_because
+    if measurement.value is not None:
+        shown = f"{measurement.value:g} {threshold.unit}"
+    else:
+        shown = f"not evaluated: {because}" if because else f"not measurable {threshold.unit}"
     return dg.AssetCheckResult(
         passed=passed,
         severity=dg.AssetCheckSeverity(threshold.severity.value),
-        description=f"{shown} {threshold.unit} (service level: {sign} {threshold.bound:g}; {threshold.reason})",
+        description=f"{shown} (service level: {sign} {threshold.bound:g}; {threshold.reason})",
         metadata={
             **({} if measurement.value is None else {"value": float(measurement.value)}),
+            **({NOT_EVALUATED: because} if because else {}),
             "threshold": float(threshold.bound),
             "direction": threshold.direction,
             "unit": threshold.unit,

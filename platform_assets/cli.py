@@ -276,6 +276,26 @@ def explain_match_command(project_id: str, developer_id: str, as_json: bool) -> 
 
 
 @main.group()
+def explain() -> None:
+    """Say how a derived value comes about."""
+
+
+@explain.command("skill")
+@click.option("--developer", required=True, help="Id of the developer in the marketplace.")
+@click.option("--skill", required=True, help="Name of the skill in any known spelling, such as Go or golang.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def explain_skill_command(developer: str, skill: str, as_json: bool) -> None:
+    """How sure it is that a developer has a skill, and why.
+
+    Shows each piece of evidence with its discounts and what it counts, and the parts of the log-odds, which add up to
+    the confidence. Example: platform-assets explain skill --developer dev_00001 --skill golang
+    """
+    from platform_assets.explain_skill import explain_skill
+
+    explain_skill(load_settings(), developer=developer, skill=skill, as_json=as_json)
+
+
+@main.group()
 def evaluate() -> None:
     """Run the product's own code on labelled data and print its measures as one JSON object.
 

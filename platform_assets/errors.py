@@ -6,6 +6,7 @@
     ├── AlreadyRunningError     main_run: another run is at work in the same folder
     ├── AdHocMatchError         ad_hoc_match: what was asked for can't be searched
     ├── LocalUiError            local_ui: the UI can't be started here
+    ├── UnknownNameError        explain_skill: there is no such developer or skill
     ├── SchemaBehindError       migrations: the database is not of this release's version
     ├── MigrationError          migrations: it can't be brought to it
     ├── EmbeddedPostgresError   clients: the embedded server can't be used

@@ -67,9 +67,10 @@ TIMETABLE: tuple[Entry, ...] = (
         "periodic_skill_profile_updates",
         "8,38 * * * *",
         "ai_services",
-        ("skill_profiles", "project_requirements", *VECTORS, *GRAPH),
+        ("skill_evidence", "skill_profiles", "project_requirements", *VECTORS, *GRAPH),
         Overlap.SKIP,
     ),
+    Entry("validate_skill_confidence", "35 */2 * * *", "ai_services", ("skill_confidence",), Overlap.SKIP),
     Entry(
         "refresh_skill_embeddings",
         "20 3 * * *",

@@ -55,6 +55,8 @@ FRESHNESS_HOURS: dict[str, Threshold] = {
     # Two missed ticks and the run that follows them: one late run is no incident, a stopped schedule is.
     "developer_profiles": _at_most(3, "hours", Severity.ERROR, "hourly; two ticks missed"),
     "skill_profiles": _at_most(2, "hours", Severity.ERROR, "every 30 minutes; three ticks missed"),
+    "skill_evidence": _at_most(2, "hours", Severity.ERROR, "every 30 minutes; three ticks missed"),
+    "skill_confidence": _at_most(7, "hours", Severity.ERROR, "every 2 hours; three ticks missed"),
     "project_requirements": _at_most(2, "hours", Severity.ERROR, "every 30 minutes; three ticks missed"),
     "skill_embeddings": _at_most(26, "hours", Severity.ERROR, "reconciled daily; two hours of grace"),
     "developer_vectors": _at_most(26, "hours", Severity.ERROR, "reconciled daily; two hours of grace"),
@@ -103,6 +105,36 @@ SKILL_COVERAGE_RATIO = _at_least(
     "developers with evidence of any kind have at least one skill; the rest is odd accounts",
 )
 CONFIDENCE_OUT_OF_RANGE_ROWS = _at_most(0, "rows", Severity.ERROR, "a confidence is a probability")
+EVIDENCE_COVERAGE_RATIO = _at_least(
+    0.99,
+    "ratio",
+    Severity.ERROR,
+    "every developer's evidence is collected; who has just joined is on their way",
+)
+CONFIDENCE_RESIDUAL = _at_most(
+    1e-9,
+    "probability",
+    Severity.ERROR,
+    "each confidence follows from its rows of the ledger; what does not can't be explained",
+)
+CONFIDENCE_BRIER = _at_most(
+    0.20,
+    "score",
+    Severity.WARN,
+    "public histories reach 0.14; always saying one half comes to 0.25",
+)
+CONFIDENCE_AUC = _at_least(
+    0.75,
+    "ratio",
+    Severity.WARN,
+    "public histories reach 0.87; below, who uses a skill is hardly told from who does not",
+)
+CONFIDENCE_ECE_EXCESS = _at_most(
+    0.02,
+    "probability",
+    Severity.WARN,
+    "calibration error above what a perfectly calibrated forecaster would show; a told 0.80 stays within 0.78 to 0.82",
+)
 EMBEDDING_COVERAGE_RATIO = _at_least(
     1.0, "ratio", Severity.ERROR, "a skill without an embedding is invisible to the extractor"
 )

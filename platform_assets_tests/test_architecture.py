@@ -34,6 +34,8 @@ MAY_IMPORT_DAGSTER = {
     "matching/service_assets.py",
     "matching/service_checks.py",
     "monitoring/check_states.py",
+    "profiles/skill_assets.py",
+    "profiles/skill_checks.py",
     "monitoring/run_history.py",
     "payments/money_assets.py",
     "payments/money_checks.py",

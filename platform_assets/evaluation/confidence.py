@@ -97,6 +97,11 @@ def read_histories(path: Path) -> tuple[pd.DataFrame, pd.Series[int] | None]:
     if problems:
         raise EvaluationDataError(problems)
     histories = numbers.rename(columns=_COLUMNS)
+    # Nothing is discounted here, so that what counts and what it is measured against are the same commits.
+    histories["career_days"] = histories["tenure_days"]
+    histories["commits_before_last_year_count"] = (
+        histories["commits_count"] - histories["commits_last_year_count"]
+    ).clip(lower=0)
     vocabulary = packaged_vocabulary()
     skills = {name: vocabulary.resolve(name) or skill_slug(name) for name in rows["language"].unique()}
     histories["skill_id"] = rows["language"].map(skills)

@@ -120,6 +120,42 @@ def expected_calibration_error(
     return float(np.abs(gaps).sum() / len(outcome))
 
 
+@dataclass(frozen=True)
+class Reference:
+    """What a measure comes to when chance alone is at work.
+
+    Attributes:
+        mean: Its mean.
+        low: Lower end of the interval that holds 95 % of the draws.
+        high: Upper end.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+
+def calibrated_reference(
+    probabilities: npt.ArrayLike, *, bins: int = 10, draws: int = 500, seed: int = 0
+) -> Reference:
+    """The expected calibration error that a perfectly calibrated forecaster would show on as many rows.
+
+    Outcomes are drawn from the probabilities themselves, independently. Source: Vaicenavicius et al., "Evaluating model
+    calibration in classification" (2019), consistency resampling after Bröcker & Smith (2007).
+
+    Raises:
+        ValueError: There are no rows, or a probability is not between 0 and 1.
+    """
+    probability = np.asarray(probabilities, dtype=np.float64)
+    rng = np.random.default_rng(seed)
+    errors = [
+        expected_calibration_error(rng.random(probability.shape) < probability, probability, bins=bins)
+        for _ in range(draws)
+    ]
+    low, high = np.quantile(errors, [0.025, 0.975])
+    return Reference(float(np.mean(errors)), float(low), float(high))
+
+
 def _pair(
     outcomes: npt.ArrayLike, scores: npt.ArrayLike
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -187,7 +223,54 @@ def paired_bootstrap(
     for i in range(resamples):
         drawn = rng.integers(0, len(sums), len(sums))
         means[i] = sums[drawn].sum() / sizes[drawn].sum()
+    return _interval(float(difference.mean()), means, confidence)
+
+
+def auc_bootstrap(
+    outcomes: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    other_scores: npt.ArrayLike,
+    *,
+    groups: Sequence[Hashable],
+    resamples: int = 2_000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Percentile interval of the difference of two systems' AUC on the same rows; whole groups are drawn.
+
+    A draw in which all outcomes are alike has no AUC and is drawn again. Source: as `paired_bootstrap`.
+
+    Args:
+        outcomes: 1 or 0 per row.
+        scores: The system's scores.
+        other_scores: Those of the system that it is compared with.
+        groups: What each row belongs to (its developer, say).
+        resamples: Number of resamples.
+        confidence: Coverage of the interval.
+        seed: Seed of the draws.
+
+    Raises:
+        ValueError: All outcomes are alike, or the lengths differ.
+    """
+    outcome, score = _pair(outcomes, scores)
+    _, other = _pair(outcomes, other_scores)
+    mean = area_under_roc(outcome, score) - area_under_roc(outcome, other)
+    rows_of: dict[Hashable, list[int]] = {}
+    for row, group in enumerate(groups):
+        rows_of.setdefault(group, []).append(row)
+    members = [np.array(rows) for rows in rows_of.values()]
+    rng = np.random.default_rng(seed)
+    differences: list[float] = []
+    while len(differences) < resamples:
+        rows = np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
+        drawn = outcome[rows]
+        if drawn.min() != drawn.max():
+            differences.append(area_under_roc(drawn, score[rows]) - area_under_roc(drawn, other[rows]))
+    return _interval(mean, np.array(differences), confidence)
+
+
+def _interval(mean: float, means: npt.NDArray[np.float64], confidence: float) -> Interval:
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     p_value = min(1.0, 2 * min((means <= 0).mean(), (means >= 0).mean()))
-    return Interval(float(difference.mean()), float(low), float(high), float(p_value))
+    return Interval(float(mean), float(low), float(high), float(p_value))

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from platform_assets.clients.database import Database
 from platform_assets.monitoring.alerts import Severity, raise_alert, resolve_alert
-from platform_assets.monitoring.check_model import CheckState, State
+from platform_assets.monitoring.check_model import NOT_EVALUATED, CheckState, State
 from platform_assets.tables.monitoring import system_alerts
 from platform_assets.thresholds import Severity as CheckSeverity
 
@@ -32,7 +32,7 @@ def alert_on_checks(database: Database, states: Iterable[CheckState], *, now: dt
     """Bring the alerts of checks in line with how the checks stand.
 
     A failed evaluation is one occurrence, however often it is looked at. A check that could not be evaluated raises
-    nothing: the run that failed has an alert of its own, which is the cause.
+    nothing: the run that failed has an alert of its own, which is the cause. Nor does one that has nothing to measure yet.
     """
     table = system_alerts
     open_alerts = database.read(
@@ -48,6 +48,8 @@ def alert_on_checks(database: Database, states: Iterable[CheckState], *, now: dt
             if fingerprint in last_seen:
                 with database.transaction() as connection:
                     resolved += resolve_alert(connection, fingerprint=fingerprint, now=now)
+        elif NOT_EVALUATED in check.details:
+            continue
         elif check.state is State.FAILED and check.evaluated_at is not None:
             seen_at = last_seen.get(fingerprint)
             if seen_at is not None and check.evaluated_at <= seen_at:

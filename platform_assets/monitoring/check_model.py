@@ -13,6 +13,9 @@ from typing import Any, Literal
 
 from platform_assets.thresholds import Severity
 
+NOT_EVALUATED = "not_evaluated"
+"""Name of the detail that says why there is nothing to measure yet; such a check has not passed, and alerts nobody."""
+
 
 class State(StrEnum):
     """What became of the latest execution of a check."""

@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from platform_assets.monitoring import check_format as form
-from platform_assets.monitoring.check_model import CheckState, State, exit_code
+from platform_assets.monitoring.check_model import NOT_EVALUATED, CheckState, State, exit_code
 from platform_assets.thresholds import Severity
 
 HTML_NAME = "checks.html"
@@ -193,7 +193,13 @@ def _print_stacked(row: Sequence[Text], console: Console) -> None:
 
 def _print_failure(check: CheckState, console: Console) -> None:
     _print(Text(f"\n{form.symbol(check)} {check.asset} · {check.check}", _style(check)), console)
-    for text in (check.description, check.reason and f"Why this bound: {check.reason}", check.error):
+    because = check.details.get(NOT_EVALUATED)
+    for text in (
+        check.description,
+        because and f"Not evaluated: {because}",
+        check.reason and f"Why this bound: {check.reason}",
+        check.error,
+    ):
         for line in (text or "").splitlines():
             # An error text may bring escape sequences of its own.
             _print(Text("  " + "".join(char if char.isprintable() else " " for char in line)), console)

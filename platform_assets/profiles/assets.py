@@ -1,4 +1,4 @@
-"""The profile assets: thin Dagster functions that read, call pure functions, write, and say what changed."""
+"""The profile assets but those of skills (`skill_assets`): thin Dagster functions that read, call pure functions, write, and say what changed."""
 
 from functools import partial
 from typing import Any
@@ -14,22 +14,25 @@ from platform_assets.clients.gemini import GeminiClient
 from platform_assets.clients.github import GithubClient
 from platform_assets.clients.github_values import RateBudget
 from platform_assets.clients.graph import GraphClient
-from platform_assets.profiles import requirements, skills, vectors
+from platform_assets.profiles import requirements, vectors
 from platform_assets.profiles.embeddings import embed_texts
 from platform_assets.profiles.extraction import label_text
 from platform_assets.profiles.gemini_answers import read_texts
 from platform_assets.profiles.graph_projection import RECONCILE_TAG, project
 from platform_assets.profiles.refresh import refresh_profiles
+from platform_assets.profiles.skill_assets import (
+    GROUP,
+    read_vocabulary,
+    skill_confidence,
+    skill_evidence,
+    skill_profiles,
+)
 from platform_assets.profiles.skill_graph import skill_edges
-from platform_assets.profiles.vocabulary import Vocabulary, vocabulary_from_frames
-from platform_assets.profiles.vocabulary_growth import grow_vocabulary
 from platform_assets.resources import Clock
 from platform_assets.table_assets import read_table, table_asset, written
 from platform_assets.tables import marketplace
 from platform_assets.tables import platform as tables
 from platform_assets.tables import skill_graph as graph_tables
-
-GROUP = "profiles"
 
 OPEN = "open"
 
@@ -87,58 +90,6 @@ def developer_profiles(
         accounts_read=done.accounts_read,
         github_calls=budget.calls_count,
         github_points=budget.cost_points,
-    )
-
-
-def _read_vocabulary(database: Database) -> Vocabulary:
-    return vocabulary_from_frames(
-        read_table(database, tables.skills), read_table(database, tables.skill_aliases)
-    )
-
-
-@table_asset(
-    tables.skill_profiles,
-    group=GROUP,
-    kinds={"pandas"},
-    deps=["developer_profiles"],
-)
-def skill_profiles(
-    database: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
-) -> dg.MaterializeResult[None]:
-    """Own commits, declared skills, the bio and past contracts are weighed into one calibrated confidence.
-
-    New names met on the way join the vocabulary in `platform.skills`.
-    """
-    developers = read_contract(database, marketplace.developers)
-    contracts = read_contract(database, marketplace.contracts).rows
-    projects = read_contract(database, marketplace.projects).rows
-    repositories = read_table(database, tables.developer_repositories)
-    grown = grow_vocabulary(
-        _read_vocabulary(database),
-        repositories,
-        [*developers.rows["declared_skills"], *projects["declared_skills"], *contracts["skills_used"]],
-    )
-    with database.transaction() as connection:
-        grown_counts = database.upsert(tables.skills, grown.skills, connection=connection) + database.upsert(
-            tables.skill_aliases, grown.aliases, connection=connection
-        )
-    frame = skills.skill_profiles(
-        repositories, developers.rows, contracts, _read_vocabulary(database), as_of=clock.as_of
-    )
-    counts = database.upsert(
-        tables.skill_profiles,
-        frame,
-        delete_missing=_replaceable(tables.skill_profiles, developers),
-        quarantine_as="skill_profiles",
-    )
-    return written(
-        database,
-        tables.skill_profiles,
-        counts,
-        as_of=clock.as_of,
-        developers_count=int(frame["developer_id"].nunique()),
-        mean_confidence=float(frame["confidence"].mean()) if len(frame) else 0.0,
-        vocabulary_rows_written=grown_counts.written,
     )
 
 
@@ -232,7 +183,7 @@ def project_requirements(
     """
     projects = read_contract(database, marketplace.projects)
     deleted = _delete_gone(database, projects, tables.requirement_extractions, tables.project_requirements)
-    vocabulary = _read_vocabulary(database)
+    vocabulary = read_vocabulary(database)
     texts = requirements.project_inputs(
         projects.rows[projects.rows["status"] == OPEN], vocabulary, model=embedder.model_name
     )
@@ -377,7 +328,9 @@ def skill_graph_projection(
 
 ASSETS = [
     developer_profiles,
+    skill_evidence,
     skill_profiles,
+    skill_confidence,
     skill_embeddings,
     developer_vectors,
     project_requirements,

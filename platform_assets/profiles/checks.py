@@ -1,4 +1,4 @@
-"""What is measured on the profile assets; bounds are in `thresholds.py`."""
+"""What is measured on the profile assets but those of skills (`skill_checks`); bounds are in `thresholds.py`."""
 
 import math
 from functools import partial
@@ -18,6 +18,7 @@ from platform_assets.asset_checks import (
     table_check,
 )
 from platform_assets.clients.database import Database
+from platform_assets.profiles.skill_checks import CHECKS as SKILL_CHECKS
 from platform_assets.resources import Clock
 from platform_assets.tables import marketplace, monitoring
 from platform_assets.tables import platform as tables
@@ -201,11 +202,11 @@ def _of_open_project() -> sa.ColumnElement[bool]:
 
 
 CHECKS = [
+    *SKILL_CHECKS,
     *(
         freshness_check(asset)
         for asset in (
             "developer_profiles",
-            "skill_profiles",
             "skill_embeddings",
             "developer_vectors",
             "project_requirements",

@@ -139,16 +139,20 @@ skill_profiles = sa.Table(
         "sources",
         TextList,
         nullable=False,
-        comment="What supports it: `declared`, `github`, `bio`, `contract`.",
+        comment="What supports it: `declared`, `github`, `text`, `contract`.",
     ),
     sa.Column(
         "commits_count",
         sa.Double,
         nullable=False,
-        comment="Own commits attributed to the skill; fractional where shared.",
+        comment="Own commits attributed to the skill that count; fractional where shared or discounted.",
     ),
     sa.Column("commits_share", sa.Double, nullable=False, comment="Part of all own commits, from 0 to 1."),
     sa.Column("last_used_on", sa.Date, comment="Day of the latest evidence; null when only declared."),
+    sa.Column(
+        "evidence_sha256", sa.Text, nullable=False, server_default="", comment="Digest of its evidence."
+    ),
+    sa.Column("model_id", sa.Text, nullable=False, server_default="", comment="Model that weighed commits."),
     as_of(),
     updated_at(),
     comment="One row says how sure it is that a developer has a skill.",

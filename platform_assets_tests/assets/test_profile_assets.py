@@ -16,6 +16,7 @@ from platform_assets.thresholds import FRESHNESS_HOURS
 
 PROFILE_ASSETS = (
     "developer_profiles",
+    "skill_evidence",
     "skill_profiles",
     "skill_embeddings",
     "developer_vectors",
@@ -26,6 +27,8 @@ PROFILE_ASSETS = (
 OF_DEVELOPERS = (
     "developer_profiles",
     "developer_repositories",
+    "developer_evidence",
+    "skill_evidence",
     "skill_profiles",
     "developer_vectors",
     "match_candidates",
@@ -66,7 +69,8 @@ def test_everything_is_derived_and_a_second_run_writes_and_embeds_nothing(settle
 
     assert again.is_success
     # The fixture's own check: an empty table would be equal to itself.
-    assert all(before.values())
+    # Thirty developers are too few for any two skills to go together by more than chance.
+    assert {name for name, rows in before.items() if not rows} <= {"skill_edges"}
     assert {asset: again.rows_written(asset) for asset in PROFILE_ASSETS} == dict.fromkeys(PROFILE_ASSETS, 0)
     for asset in ("skill_embeddings", "developer_vectors", "project_vectors"):
         assert again.metadata(asset)["texts_computed"] == 0
@@ -207,7 +211,7 @@ def test_one_account_that_goes_keeps_what_was_known_of_it(settled):
         d=developer,
     )
 
-    outcome = settled.run(*PROFILE_ASSETS[:4], with_checks=False)
+    outcome = settled.run(*PROFILE_ASSETS[:5], with_checks=False)
 
     assert outcome.is_success
     assert states(settled)[developer] == "not_found"
@@ -344,7 +348,9 @@ def test_a_new_skill_costs_one_text_and_reaches_developers_and_projects(settled)
         "UPDATE marketplace.developers SET declared_skills = ARRAY['Zettelkasten Weaving'] WHERE developer_id = 'dev_00002'"
     )
 
-    outcome = settled.run("skill_profiles", "skill_embeddings", "developer_vectors", "project_requirements")
+    outcome = settled.run(
+        "skill_evidence", "skill_profiles", "skill_embeddings", "developer_vectors", "project_requirements"
+    )
 
     assert outcome.metadata("skill_embeddings")["texts_computed"] == 1
     assert outcome.metadata("skill_embeddings")["rows_inserted"] == 1
@@ -392,8 +398,11 @@ def test_a_closed_project_leaves_the_vectors_and_the_lists(settled):
     ("statement", "check"),
     [
         ("DELETE FROM platform.skill_profiles", ("skill_profiles", "coverage")),
-        ("UPDATE platform.skill_profiles SET confidence = 1.5", ("skill_profiles", "confidence_range")),
-        ("UPDATE platform.skill_profiles SET confidence = 'NaN'", ("skill_profiles", "confidence_range")),
+        ("DELETE FROM platform.developer_evidence", ("skill_evidence", "coverage")),
+        (
+            "UPDATE platform.skill_profiles SET confidence = confidence / 2",
+            ("skill_profiles", "follows_from_ledger"),
+        ),
         ("DELETE FROM platform.skill_embeddings WHERE skill_id = 'python'", ("skill_embeddings", "coverage")),
         ("DELETE FROM platform.developer_vectors", ("developer_vectors", "coverage")),
         ("DELETE FROM platform.project_requirements", ("project_requirements", "coverage")),
@@ -418,6 +427,18 @@ def test_what_is_wrong_in_a_table_turns_its_check_red(settled, statement, check)
     assert outcome.broken_checks(ERROR) - {(check[0], "freshness")} == {check}
 
 
+@pytest.mark.parametrize("confidence", ["1.5", "'NaN'"])
+def test_a_confidence_that_is_no_probability_turns_both_checks_red(settled, confidence):
+    settled.execute(f"UPDATE platform.skill_profiles SET confidence = {confidence}")
+
+    outcome = settled.run_checks("skill_profiles")
+
+    assert outcome.broken_checks(ERROR) - {("skill_profiles", "freshness")} == {
+        ("skill_profiles", "confidence_range"),
+        ("skill_profiles", "follows_from_ledger"),
+    }
+
+
 def test_the_checks_of_a_settled_marketplace_are_green(settled):
     settled.run()
     settled.run_analytics()
@@ -438,6 +459,7 @@ def test_a_table_that_nobody_fills_any_more_is_stale(settled):
     outcome = settled.run_checks(now=started + dt.timedelta(hours=2.5))
     stale = {asset for asset, name in outcome.broken_checks(ERROR) if name == "freshness"}
     assert stale == {
+        "skill_evidence",
         "skill_profiles",
         "project_requirements",
         "skill_graph",
@@ -460,6 +482,7 @@ def test_a_check_on_what_was_never_materialized_is_not_passed(fresh):
 def test_a_table_can_be_rebuilt_from_nothing(settled):
     before = derived_rows(settled.database)
     for name in (
+        "skill_evidence",
         "skill_profiles",
         "developer_vectors",
         "project_vectors",
@@ -484,6 +507,14 @@ def test_a_read_only_database_is_told_as_such(settled):
 
 
 def test_the_skill_graph_connects_skills_of_developers_and_a_second_run_writes_nothing(settled):
+    # Of thirty developers twelve must share two rare skills for it to be more than chance.
+    settled.execute(
+        "INSERT INTO platform.skill_profiles (developer_id, skill_id, confidence, sources, commits_count, commits_share, as_of) "
+        "SELECT developer_id, skill_id, 0.95, '{declared}', 0, 0, '2026-11-01' FROM "
+        "(SELECT developer_id FROM marketplace.developers ORDER BY 1 LIMIT 12) AS few, unnest(ARRAY['celery', 'grpc']) AS skill_id "
+        "ON CONFLICT (developer_id, skill_id) DO UPDATE SET confidence = 0.95"
+    )
+    settled.run("skill_graph")
     edges = settled.rows(skill_edges)
     skills = set(settled.values("SELECT skill_id FROM platform.skill_profiles"))
 

@@ -1,5 +1,7 @@
 """The confidence model: sane on every history, and monotone where it has to be."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,9 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from platform_assets.profiles.confidence import (
+    COUNTED_COLUMNS,
+    DIRECTIONS,
     HISTORY_COLUMNS,
+    MEASURE_COLUMNS,
     confidence,
     history_features,
+    log_odds,
+    log_odds_parts,
     shipped_model,
     sigmoid,
 )
@@ -22,7 +29,9 @@ TYPICAL = {
     "days_since_last_use": 30,
     "days_since_last_commit": 10,
     "active_months": 8.0,
+    "commits_before_last_year_count": 30.0,
     "tenure_days": 900,
+    "career_days": 900,
     "commits_last_year_count": 10.0,
     "commits_total_last_year_count": 30.0,
 }
@@ -55,7 +64,8 @@ def test_a_skill_that_was_not_in_the_fit_has_no_offset() -> None:
 def test_the_shipped_model_names_every_feature_and_known_skills() -> None:
     model = shipped_model()
     assert list(history_features(_history()).columns) != []
-    assert set(model.weights) == set(history_features(_history()).columns)
+    assert set(model.weights) == set(history_features(_history()).columns) == set(DIRECTIONS)
+    assert all(weight * DIRECTIONS[name] >= 0 for name, weight in model.weights.items())
     assert set(model.skill_offsets) <= set(packaged_vocabulary().by_id)
 
 
@@ -69,11 +79,39 @@ _COUNTS = st.floats(0, 1e6)
     days_since_last_commit=st.integers(0, 20_000),
     active_months=_COUNTS,
     tenure_days=st.integers(0, 20_000),
+    career_days=st.integers(0, 20_000),
+    commits_before_last_year_count=_COUNTS,
     commits_last_year_count=_COUNTS,
     commits_total_last_year_count=_COUNTS,
 )
 def test_every_history_has_a_probability(**values: float) -> None:
     assert 0 <= _confidence(**values) <= 1
+
+
+_FALLING = {"days_since_last_use", *MEASURE_COLUMNS} - {"days_since_last_commit"}
+
+
+@given(
+    name=st.sampled_from(sorted(COUNTED_COLUMNS | MEASURE_COLUMNS)),
+    low=st.floats(0, 5_000),
+    more=st.floats(0, 5_000),
+)
+def test_what_counts_never_lowers_and_what_it_is_measured_against_never_raises(
+    name: str, low: float, more: float
+) -> None:
+    less, greater = _confidence(**{name: low}), _confidence(**{name: low + more})
+
+    # The longer ago the developer's own latest commit, the less a pause is held against the skill.
+    assert greater <= less + 1e-12 if name in _FALLING else greater >= less - 1e-12
+
+
+def test_the_parts_add_up_to_the_log_odds_whatever_the_correction() -> None:
+    model = dataclasses.replace(shipped_model(), calibration_intercept=-0.5, calibration_slope=0.7)
+    parts = log_odds_parts(_history(), model=model)
+
+    assert parts.sum(axis=1)[0] == pytest.approx(log_odds(_history(), model=model)[0])
+    assert log_odds(_history(), model=model)[0] == pytest.approx(-0.5 + 0.7 * log_odds(_history())[0])
+    assert model.model_id != shipped_model().model_id
 
 
 def test_no_histories_have_no_probabilities() -> None:

@@ -116,3 +116,18 @@ def test_bootstrap_draws_whole_groups() -> None:
     assert by_group.high - by_group.low > 2 * (by_row.high - by_row.low)
     with pytest.raises(ValueError, match="belong together"):
         measures.paired_bootstrap([1.0, 2.0], groups=["a"])
+
+
+def test_the_bootstrap_of_two_aucs_tells_a_better_system_and_draws_whole_groups() -> None:
+    rng = np.random.default_rng(0)
+    outcomes = rng.integers(0, 2, 600)
+    groups = [f"g{i // 4}" for i in range(600)]
+    good, poor = outcomes + rng.normal(0, 1, 600), outcomes + rng.normal(0, 3, 600)
+
+    found = measures.auc_bootstrap(outcomes, good, poor, groups=groups, resamples=300)
+    same = measures.auc_bootstrap(outcomes, good, good, groups=groups, resamples=50)
+
+    expected = measures.area_under_roc(outcomes, good) - measures.area_under_roc(outcomes, poor)
+    assert found.mean == pytest.approx(expected)
+    assert 0 < found.low < found.mean < found.high
+    assert (same.low, same.high, same.p_value) == (0, 0, 1)

@@ -8,12 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from platform_assets.profiles.skill_evidence import (
+    DECLARED_PRIOR,
+    TEXT_PRIOR,
+    TOPIC_PART,
+    bio_texts,
+    collect_evidence,
+)
 from platform_assets.profiles.skills import (
-    BIO_PRIOR,
     COLUMNS,
     CONTRACT_DOUBT,
-    DECLARED_PRIOR,
-    TOPIC_PART,
     skill_histories,
     skill_profiles,
 )
@@ -110,9 +114,9 @@ def test_claims_have_low_priors_and_nothing_declared_is_lost() -> None:
     )
     rows = _profiles(_repositories(), developers)
     assert rows.loc["react", "confidence"] == pytest.approx(DECLARED_PRIOR)
-    assert rows.loc["react", "sources"] == ["declared", "bio"]
+    assert rows.loc["react", "sources"] == ["declared", "text"]
     assert rows.loc["basket-weaving", "confidence"] == pytest.approx(DECLARED_PRIOR)
-    assert rows.loc["kubernetes", "confidence"] == pytest.approx(BIO_PRIOR)
+    assert rows.loc["kubernetes", "confidence"] == pytest.approx(TEXT_PRIOR)
     assert rows.loc["kubernetes", "last_used_on"] is None
     assert set(rows.index) == {"react", "basket-weaving", "kubernetes"}
 
@@ -136,7 +140,7 @@ def test_contracts_take_away_doubt() -> None:
     assert old.loc["go", "confidence"] == pytest.approx(1 - CONTRACT_DOUBT**0.5)
     poor = _profiles(none, contracts=_contracts({"client_rating": 1.0}))
     assert poor.loc["go", "confidence"] < fresh.loc["go", "confidence"]
-    twice = _profiles(none, contracts=_contracts({}, {}))
+    twice = _profiles(none, contracts=_contracts({}, {"contract_id": "another"}))
     assert twice.loc["go", "confidence"] == pytest.approx(1 - CONTRACT_DOUBT**2)
     declared = _profiles(none, _developers({"declared_skills": ["Go"]}), _contracts({}))
     assert declared.loc["go", "confidence"] == pytest.approx(1 - (1 - DECLARED_PRIOR) * CONTRACT_DOUBT)
@@ -198,7 +202,11 @@ def test_histories_are_within_what_can_be() -> None:
             for i in range(50)
         )
     )
-    histories = skill_histories(repositories, VOCABULARY, as_of=AS_OF)
+    developers = _developers({})
+    texts = bio_texts(developers, VOCABULARY)
+    histories = skill_histories(
+        collect_evidence(repositories, developers, None, texts, VOCABULARY, as_of=AS_OF)
+    )
     assert (histories["active_months"] <= histories["commits_count"] + 1e-9).all()
     assert (histories["commits_last_year_count"] <= histories["commits_count"] + 1e-9).all()
     assert histories["commits_count"].sum() == pytest.approx(repositories["commits_count"].sum())
