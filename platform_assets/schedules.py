@@ -68,7 +68,7 @@ TIMETABLE: tuple[Entry, ...] = (
         "periodic_skill_profile_updates",
         "8,38 * * * *",
         "ai_services",
-        ("skill_profiles", "project_requirements", *VECTORS, *GRAPH),
+        ("developer_text_skills", "skill_profiles", "project_requirements", *VECTORS, *GRAPH),
         Overlap.SKIP,
     ),
     Entry(
@@ -79,6 +79,7 @@ TIMETABLE: tuple[Entry, ...] = (
         Overlap.SKIP,
         tags={RECONCILE_TAG: "true"},
     ),
+    Entry("cleanup_expired_cache", "50 */6 * * *", "ai_services", ("cache_cleanup",), Overlap.SKIP),
     Entry(
         "precompute_matching_results",
         "18,48 * * * *",

@@ -31,6 +31,7 @@ MAY_IMPORT_DAGSTER = {
     "table_assets.py",
     *(f"{domain}/{name}" for domain in DOMAINS for name in ("assets.py", "checks.py")),
     "monitoring/check_states.py",
+    *(f"profiles/{name}.py" for name in ("cache_assets", "text_assets", "text_checks", "vector_assets")),
 }
 
 

@@ -18,6 +18,7 @@ from platform_assets.asset_checks import (
     table_check,
 )
 from platform_assets.clients.database import Database
+from platform_assets.profiles import text_checks
 from platform_assets.resources import Clock
 from platform_assets.tables import marketplace, monitoring
 from platform_assets.tables import platform as tables
@@ -222,6 +223,7 @@ CHECKS = [
         measure=_graph_coverage,
     ),
     _projection_counts,
+    *text_checks.CHECKS,
     *quarantine_checks("developer_profiles", marketplace.developers),
     *quarantine_checks("project_requirements", marketplace.projects),
     table_check(

@@ -239,11 +239,16 @@ def split_sentences(text: str) -> list[str]:
 
 
 def extract_requirements(
-    texts: Sequence[str], vocabulary: Vocabulary, index: SkillIndex, embedder: TextEmbedder
+    texts: Sequence[str],
+    vocabulary: Vocabulary,
+    index: SkillIndex,
+    embedder: TextEmbedder,
+    *,
+    meant_sentences: int = MAX_SENTENCES,
 ) -> list[list[Requirement]]:
     """The skills that each text asks for, most important first.
 
-    What is spelled is found in the whole text. What is only meant is looked for in the first `MAX_SENTENCES`
+    What is spelled is found in the whole text. What is only meant is looked for in the first `meant_sentences`
     sentences, and only among concepts whose name is no everyday word: "stored procedures" may mean database design,
     but no word that resembles the name of a product means that product ("fast" is not Fastly).
 
@@ -252,8 +257,9 @@ def extract_requirements(
         vocabulary: Spellings.
         index: Skills by id with vectors; those without a vector are found by spelling alone.
         embedder: Embeds the windows of the texts.
+        meant_sentences: Sentences of a text that are read for meaning.
     """
-    windows = [_short_windows(text) for text in texts]
+    windows = [_short_windows(text, meant_sentences) for text in texts]
     rows = {text: i for i, text in enumerate(dict.fromkeys(w for own in windows for w in own))}
     vectors = embedder.encode(list(rows))
     named = {
@@ -270,11 +276,11 @@ def extract_requirements(
     return results
 
 
-def _short_windows(text: str) -> list[str]:
+def _short_windows(text: str, sentences_count: int) -> list[str]:
     return list(
         dict.fromkeys(
             window
-            for sentence in split_sentences(text)[:MAX_SENTENCES]
+            for sentence in split_sentences(text)[:sentences_count]
             for window in sentence_windows(sentence)
             if window.count(" ") < MAX_WINDOW_WORDS
         )
