@@ -24,8 +24,6 @@ from platform_assets.thresholds import EMBEDDING_DRIFT_COSINE, EMBEDDING_NORM_DE
 if TYPE_CHECKING:
     from platform_assets.clients.embedder import Embedder
 
-Vectors = npt.NDArray[np.float32]
-
 SAMPLE_TEXTS = 200
 """Texts that are embedded again. Of vectors of which one in fifty is off, a sample without any comes once in 57 days."""
 
@@ -68,19 +66,19 @@ def audited_texts(
         EmbedderError: The packaged weights are not the expected ones.
     """
     verify_packaged_model()
-    text_of = {text_sha256(text): text for text in sorted(set(texts))}
-    hashes, stored = _read_stored(database, embedder.model_name, list(text_of))
-    norms = np.linalg.norm(stored.astype(np.float64), axis=1)
+    distinct = sorted(set(texts))
+    stored = embed_texts(database, embedder, distinct)
+    norms = np.linalg.norm(stored.vectors.astype(np.float64), axis=1)
     # Compared so that what is no number counts as broken.
     is_whole = np.abs(norms - 1) <= EMBEDDING_NORM_DEVIATION.bound
-    broken = [key for key, whole in zip(hashes, is_whole) if not whole]
+    broken = np.flatnonzero(~is_whole)
     seed = hashlib.sha256(f"{asset} {as_of}".encode()).digest()[:8]
-    whole = np.flatnonzero(is_whole)
-    chosen = np.random.default_rng(int.from_bytes(seed)).permutation(whole)[:SAMPLE_TEXTS]
-    fresh = embedder.encode([text_of[hashes[i]] for i in chosen])
-    cosines = np.einsum("ij,ij->i", stored[chosen].astype(np.float64), fresh.astype(np.float64))
+    shuffled = np.random.default_rng(int.from_bytes(seed)).permutation(np.flatnonzero(is_whole))
+    chosen = shuffled[:SAMPLE_TEXTS]
+    fresh = embedder.encode([distinct[i] for i in chosen])
+    cosines = np.einsum("ij,ij->i", stored.vectors[chosen].astype(np.float64), fresh.astype(np.float64))
     has_drifted = bool((cosines < EMBEDDING_DRIFT_COSINE.bound).any())
-    dropped = hashes if has_drifted else broken
+    dropped = distinct if has_drifted else [distinct[i] for i in broken]
     _drop(database, embedder.model_name, dropped)
     embedded = embed_texts(database, embedder, texts)
     mean = embedded.vectors.mean(axis=0, dtype=np.float64) if len(embedded.vectors) else None
@@ -93,7 +91,7 @@ def audited_texts(
                 "audited_at": audited_at,
                 "model": embedder.model_name,
                 "weights_sha256": WEIGHTS_SHA256,
-                "texts_count": len(text_of),
+                "texts_count": len(distinct),
                 "broken_count": len(broken),
                 "sample_count": len(chosen),
                 "cosine_min": float(cosines.min()) if len(chosen) else None,
@@ -103,21 +101,12 @@ def audited_texts(
                 "mean_cosine": _mean_cosine(connection, asset, embedder.model_name, as_of, mean),
             },
         )
-    return embedded
+    return EmbeddedTexts(embedded.vectors, stored.computed_count + embedded.computed_count)
 
 
-def _read_stored(database: Database, model: str, hashes: Sequence[str]) -> tuple[list[str], Vectors]:
+def _drop(database: Database, model: str, texts: Sequence[str]) -> None:
     table = tables.text_embeddings
-    ids, vectors = database.read_vectors(
-        sa.select(table.c.text_sha256, table.c.vector)
-        .where(table.c.model == model, is_among(table.c.text_sha256, hashes))
-        .order_by(table.c.text_sha256)
-    )
-    return ids, vectors.reshape(len(ids), -1)
-
-
-def _drop(database: Database, model: str, hashes: Sequence[str]) -> None:
-    table = tables.text_embeddings
+    hashes = [text_sha256(text) for text in texts]
     with database.transaction() as connection:
         connection.execute(
             sa.delete(table).where(table.c.model == model, is_among(table.c.text_sha256, hashes))
