@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import click
 
+from platform_assets.cli_skills import skills
 from platform_assets.settings import load_settings
 
 EXIT_UNUSABLE = 2
@@ -185,6 +186,9 @@ def evaluate_confidence_command(data: Path, run_path: Path | None, as_json: bool
     from platform_assets.evaluation.confidence import evaluate_confidence
 
     click.echo(json.dumps(evaluate_confidence(data, run_path), allow_nan=False))
+
+
+main.add_command(skills)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@
     ├── SandboxStateError       sandbox: its state can't be used
     ├── DataError               sandbox: a data folder can't be read
     ├── MatchingInputError      matching: the tables hold something that can't be scored
+    ├── ImportFileError         profiles: a file of skills or labelled samples can't be read
     ├── UnknownGroupError       monitoring: there is no such group of checks
     ├── EvaluationDataError     evaluation: a labelled data set can't be read
     └── RunFileError            evaluation: results can't be written where they were asked for

@@ -26,6 +26,7 @@ from platform_assets.schedules import ANALYTICS_JOB, CHECKS_JOB, MAIN_JOB
 from platform_assets.settings import Settings
 from platform_assets.tables import platform as tables
 from platform_assets.tables.skill_graph import skill_graph_projection
+from platform_assets.tables.skill_texts import labelled_samples
 
 AS_OF = dt.date(2026, 11, 1)
 NOW = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)
@@ -37,8 +38,9 @@ WORLD = generate_world(seed=3, developers_count=30, projects_count=8, anchor=AS_
 DERIVED = {
     table.name: table
     for table in tables.metadata.sorted_tables
-    # Analytics by day are computed by a job of their own; there is no Neo4j.
-    if table not in (tables.gateway_cursors, tables.payment_analytics, skill_graph_projection)
+    # Analytics by day are computed by a job of their own; there is no Neo4j; samples are the user's to label.
+    if table
+    not in (tables.gateway_cursors, tables.payment_analytics, skill_graph_projection, labelled_samples)
 }
 
 

@@ -6,6 +6,7 @@ from functools import partial
 import dagster as dg
 import pandas as pd
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from platform_assets import thresholds
 from platform_assets.asset_checks import (
@@ -116,7 +117,7 @@ def _cache_size(database: Database, _: Clock) -> Measurement:
     table = cache_sweeps
     rows = database.read(
         sa.select(table.c.cache, table.c.bytes_kept, table.c.bytes_on_disk, table.c.rows_kept)
-        .distinct(table.c.cache)
+        .ext(postgresql.distinct_on(table.c.cache))
         .order_by(table.c.cache, table.c.sweep_id.desc())
     )
     bytes_kept = dict(zip(rows["cache"], rows["bytes_kept"]))
