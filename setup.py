@@ -18,6 +18,7 @@ setup(
             "**/*.mako",
             "**/*.ini",
             "**/*.css",
+            "**/*.npy",
         ]
     },
     install_requires=[
@@ -45,6 +46,7 @@ setup(
         "graphql-core",
         "httpx",
         "jinja2",
+        "markdown-it-py",
         "numpy",
         "pydantic",
         "pydantic-settings",

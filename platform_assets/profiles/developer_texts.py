@@ -117,8 +117,9 @@ def developer_texts(
     ]
     rows = [
         (*key, text, text_sha256(text), inputs_sha256(released, text))
-        for *key, text in sorted([*bios, *of_repositories])
-        if text.strip()
+        for *key, whole in sorted([*bios, *of_repositories])
+        # Nobody reads further: a megabyte would cost a minute, and says what it says at the beginning.
+        if (text := sent_text(whole)).strip()
     ]
     return pd.DataFrame(rows, columns=TEXT_COLUMNS)
 

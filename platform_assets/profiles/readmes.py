@@ -79,8 +79,8 @@ def own_repositories(repositories: pd.DataFrame, profiles: pd.DataFrame) -> pd.D
         `developer_id`, `repository`, `last_contributed_on`; of each developer the `READMES_PER_DEVELOPER` with the most
         own commits, ties by name, ordered by both ids.
     """
-    logins = profiles.set_index("developer_id")["github_login"].dropna().str.casefold()
-    owners = repositories["repository"].str.partition("/")[0].str.casefold()
+    logins = profiles.set_index("developer_id")["github_login"].dropna().astype(str).str.casefold()
+    owners = repositories["repository"].str.split("/").str[0].str.casefold()
     is_own = owners == repositories["developer_id"].map(logins)
     own = repositories[is_own & ~repositories["is_fork"] & (repositories["commits_count"] >= MIN_COMMITS)]
     best = own.sort_values(["commits_count", "repository"], ascending=[False, True])
