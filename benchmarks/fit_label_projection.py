@@ -42,7 +42,7 @@ def read_texts(path: Path, names: Sequence[str]) -> Iterator[tuple[int, list[str
             words = row["description"].split(" ")
             lengths = range(min(len(words), _NAME_WORDS), 0, -1)
             longest = next((n for n in lengths if " ".join(words[:n]) in position_of), None)
-            if longest is not None and len(words) - longest >= 4:  # noqa: PLR2004  (too little to draw from)
+            if longest is not None and len(words) - longest >= 4:
                 yield position_of[" ".join(words[:longest])], words[longest:]
 
 
@@ -50,7 +50,7 @@ def draw_pieces(
     texts: Sequence[tuple[int, list[str]]], *, seed: int
 ) -> tuple[list[str], npt.NDArray[np.int64]]:
     """Pieces of the texts, and the position of each one's name."""
-    rng = random.Random(seed)  # noqa: S311  (no secret)
+    rng = random.Random(seed)
     pieces: list[str] = []
     names: list[int] = []
     for name, words in texts:
@@ -66,7 +66,11 @@ def draw_pieces(
 
 
 def fit(
-    pieces: npt.NDArray[np.float32], names: npt.NDArray[np.int64], labels: npt.NDArray[np.float32], *, seed: int
+    pieces: npt.NDArray[np.float32],
+    names: npt.NDArray[np.int64],
+    labels: npt.NDArray[np.float32],
+    *,
+    seed: int,
 ) -> npt.NDArray[np.float16]:
     """The map, shape (384, 384).
 
@@ -99,7 +103,7 @@ def fit(
             loss = torch.nn.functional.cross_entropy(logits, torch.arange(_BATCH))
             loss = loss + _HOLD * ((weights - identity) ** 2).sum()
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
     return weights.detach().numpy().astype(np.float16)
@@ -108,11 +112,15 @@ def fit(
 def main() -> None:
     """Fit and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--esco", type=Path, required=True, help="CSV (.gz) with the columns id and description.")
+    parser.add_argument(
+        "--esco", type=Path, required=True, help="CSV (.gz) with the columns id and description."
+    )
     parser.add_argument("--labels", type=Path, required=True, help="Names, one a line.")
     parser.add_argument("--seed", type=int, default=0)
     packaged = Path(label_projection.__file__).with_name(label_projection.FILE)
-    parser.add_argument("--out", type=Path, default=packaged, help="Where to write; default is the packaged file.")
+    parser.add_argument(
+        "--out", type=Path, default=packaged, help="Where to write; default is the packaged file."
+    )
     arguments = parser.parse_args()
     names = [line.strip() for line in arguments.labels.read_text("utf-8").splitlines() if line.strip()]
     pieces, own = draw_pieces(list(read_texts(arguments.esco, names)), seed=arguments.seed)

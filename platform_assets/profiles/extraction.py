@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from platform_assets.profiles.label_projection import toward_labels
 from platform_assets.profiles.lexicon import Lexicon
 from platform_assets.profiles.mentions import Mention, find_mentions
 from platform_assets.profiles.vocabulary import Vocabulary
@@ -166,8 +167,8 @@ def _phrases(sentence: str) -> list[list[str]]:
 def score_sentences(sentences: Sequence[str], index: SkillIndex, embedder: TextEmbedder) -> Iterator[Floats]:
     """How strongly each sentence speaks of each skill.
 
-    A score is the soft maximum (`SOFTNESS` · log Σ exp(similarity / `SOFTNESS`)) over the sentence's windows, so that
-    several windows that point to a skill count for more than one, plus `SENTENCE_WEIGHT` times the similarity of the
+    The similarity of a window and a skill is the mean of two cosines, see `label_projection`. A score is the soft maximum
+    (`SOFTNESS` · log Σ exp(similarity / `SOFTNESS`)) over the sentence's windows, so that several windows that point to a skill count for more than one, plus `SENTENCE_WEIGHT` times the similarity of the
     whole sentence, plus `COVERAGE_WEIGHT` times the share of the name's words that the sentence contains. Scores
     rank the skills of one sentence; they do not compare sentences of different length.
 
@@ -178,7 +179,7 @@ def score_sentences(sentences: Sequence[str], index: SkillIndex, embedder: TextE
         block = sentences[start : start + _SENTENCES_PER_BLOCK]
         windows = [sentence_windows(sentence) for sentence in block]
         rows = {text: i for i, text in enumerate(dict.fromkeys(w for own in windows for w in own))}
-        vectors = embedder.encode(list(rows))
+        vectors = toward_labels(embedder.encode(list(rows)))
         for sentence, own in zip(block, windows):
             if not own:
                 yield np.zeros(len(index.keys), dtype=np.float32)

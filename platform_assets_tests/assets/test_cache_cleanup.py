@@ -37,7 +37,10 @@ def test_what_is_in_use_is_kept_however_old_it_is(settled):
     assert outcome.metadata(ASSET)["rows_freed"] == 0
     assert outcome.metadata(ASSET)["bytes_freed"] == 0
     assert rows_of(settled) == before
-    assert settled.run("skill_embeddings", "project_requirements").metadata("skill_embeddings")["texts_computed"] == 0
+    assert (
+        settled.run("skill_embeddings", "project_requirements").metadata("skill_embeddings")["texts_computed"]
+        == 0
+    )
 
 
 def test_what_nothing_uses_goes_when_it_is_old_and_its_bytes_are_told(settled):
@@ -64,7 +67,12 @@ def test_a_changed_text_leaves_its_old_answer_and_readme_to_the_sweep(settled):
     settled.run(ASSET, now=LATER)
 
     assert repository not in settled.values("SELECT repository FROM platform.readme_texts")
-    assert settled.values("SELECT rows_expired FROM monitoring.cache_sweeps WHERE cache = 'platform.ai_answers' ORDER BY sweep_id DESC LIMIT 1")[0] >= 1
+    assert (
+        settled.values(
+            "SELECT rows_expired FROM monitoring.cache_sweeps WHERE cache = 'platform.ai_answers' ORDER BY sweep_id DESC LIMIT 1"
+        )[0]
+        >= 1
+    )
     again = settled.run("developer_text_skills", "project_requirements")
     assert again.metadata("developer_text_skills")["gemini_calls"] == 0
     assert again.metadata("project_requirements")["gemini_calls"] == 0
@@ -87,7 +95,9 @@ def test_above_its_bound_the_oldest_unused_rows_go_and_no_more_than_needed(settl
             d=days,
         )
     used = {
-        tuple(row[:2]) for row in rows_of(settled)["text_embeddings"] if row[1] not in {str(d) * 64 for d in (1, 2, 3)}
+        tuple(row[:2])
+        for row in rows_of(settled)["text_embeddings"]
+        if row[1] not in {str(d) * 64 for d in (1, 2, 3)}
     }
     total = settled.values("SELECT sum(pg_column_size(t.*)) FROM platform.text_embeddings t")[0]
     tight = dataclasses.replace(TEXT_EMBEDDINGS, max_bytes=int(total) - 100)
@@ -128,7 +138,9 @@ def test_an_empty_cache_is_swept_like_any_other(database, cache):
 
 def test_answers_are_kept_long_enough_for_a_text_to_come_back(settled):
     [text] = settled.values("SELECT bio FROM marketplace.developers WHERE developer_id = 'dev_00001'")
-    settled.execute("UPDATE marketplace.developers SET bio = 'Something else.' WHERE developer_id = 'dev_00001'")
+    settled.execute(
+        "UPDATE marketplace.developers SET bio = 'Something else.' WHERE developer_id = 'dev_00001'"
+    )
     settled.run("developer_text_skills")
     settled.run(ASSET, now=NOW + AI_ANSWERS.keep - dt.timedelta(days=1))
     settled.execute("UPDATE marketplace.developers SET bio = :b WHERE developer_id = 'dev_00001'", b=text)

@@ -22,7 +22,9 @@ def audits(platform, what="*"):
 
 def stretch(platform, where="true"):
     """Make stored vectors wrong in length."""
-    platform.execute(f"UPDATE platform.text_embeddings SET vector = vector * array_fill(2, ARRAY[384])::vector WHERE {where}")
+    platform.execute(
+        f"UPDATE platform.text_embeddings SET vector = vector * array_fill(2, ARRAY[384])::vector WHERE {where}"
+    )
 
 
 def turn(platform, where="true"):
@@ -35,7 +37,9 @@ def turn(platform, where="true"):
 
 def test_the_first_run_verifies_and_later_ones_do_only_what_changed(settled):
     assert audits(settled, "asset") == list(EMBEDDED)
-    assert set(audits(settled, "weights_sha256 LIKE '53aa5117%' AND cosine_min > 0.999 AND recomputed_count = 0")) == {True}
+    assert set(
+        audits(settled, "weights_sha256 LIKE '53aa5117%' AND cosine_min > 0.999 AND recomputed_count = 0")
+    ) == {True}
     assert min(audits(settled, "sample_count")) > 0
 
     outcome = settled.run(*EMBEDDED)
@@ -48,7 +52,9 @@ def test_the_first_run_verifies_and_later_ones_do_only_what_changed(settled):
 
 def test_between_daily_runs_a_wrong_vector_is_not_looked_at_and_the_daily_run_mends_it(settled):
     before = derived_rows(settled.database)
-    settled.execute("UPDATE platform.skill_embeddings SET vector = -1 * vector WHERE skill_id = 'python'" .replace("-1 * vector", "vector * array_fill(-1, ARRAY[384])::vector"))
+    settled.execute(
+        "UPDATE platform.skill_embeddings SET vector = vector * array_fill(-1, ARRAY[384])::vector WHERE skill_id = 'python'"
+    )
     assert settled.run(*EMBEDDED).rows_written("skill_embeddings") == 0
 
     daily = settled.run(*EMBEDDED, tags=DAILY)
@@ -60,7 +66,10 @@ def test_between_daily_runs_a_wrong_vector_is_not_looked_at_and_the_daily_run_me
 
 def test_a_stored_vector_of_another_length_is_computed_anew(settled):
     before = derived_rows(settled.database)
-    stretch(settled, "text_sha256 IN (SELECT text_sha256 FROM platform.skill_embeddings ORDER BY skill_id LIMIT 3)")
+    stretch(
+        settled,
+        "text_sha256 IN (SELECT text_sha256 FROM platform.skill_embeddings ORDER BY skill_id LIMIT 3)",
+    )
 
     outcome = settled.run("skill_embeddings", tags=DAILY)
 

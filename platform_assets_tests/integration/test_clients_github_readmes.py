@@ -1,6 +1,5 @@
 """Reading READMEs over HTTP: from the local GitHub, and from servers that answer oddly."""
 
-
 import pytest
 from sandbox_server import change_behaviour, request_counts
 from scripted_http import Reply, serve
@@ -99,26 +98,33 @@ def test_what_is_too_large_or_binary_is_not_asked_for():
     assert {value for name, value in texts.items() if name.startswith("name")} == {"undecodable", "megabyte"}
 
 
+FILE = {"oid": "a", "byteSize": 5, "isBinary": False}
+
+
 @pytest.mark.parametrize(
     "answer",
     [
-        {"readme0": {"oid": "a", "byteSize": "many", "isBinary": False}},
-        {"readme0": {"oid": "a", "byteSize": 5, "isBinary": False}, "object": {"text": 5, "isTruncated": False}},
-        {"nothing": "known"},
+        {"readme0": FILE | {"byteSize": "many"}},
+        {"readme0": FILE, "object": {"text": 5, "isTruncated": False}},
+        {"readme0": {"oid": "a"}},
     ],
 )
 def test_an_answer_of_another_shape_fails_that_repository_alone(answer):
-    with serve(lambda _: Reply(200, {"data": {"p0": dict.fromkeys([f"readme{i}" for i in range(9)]) | answer if "readme0" in answer else answer}})) as url:
-        with github_client(url) as github:
-            found = read(github, "a/b")
+    whole = dict.fromkeys(f"readme{i}" for i in range(len(NAMES))) | answer
+    with serve(lambda _: Reply(200, {"data": {"p0": whole}})) as url, github_client(url) as github:
+        found = read(github, "a/b")
 
     assert found["a/b"].state == "failed"
     assert "not in the documented shape" in found["a/b"].failure
 
 
 def test_a_limit_between_parts_keeps_the_parts_that_were_read(endpoints):
-    many = (NAMES_OF_WORLD * (1 + 2 * REPOSITORIES_PER_PART // len(NAMES_OF_WORLD)))[: 2 * REPOSITORIES_PER_PART]
-    repositories = {f"{name}{'' if i < len(NAMES_OF_WORLD) else f'-{i}'}": None for i, name in enumerate(many)}
+    many = (NAMES_OF_WORLD * (1 + 2 * REPOSITORIES_PER_PART // len(NAMES_OF_WORLD)))[
+        : 2 * REPOSITORIES_PER_PART
+    ]
+    repositories = {
+        f"{name}{'' if i < len(NAMES_OF_WORLD) else f'-{i}'}": None for i, name in enumerate(many)
+    }
     github = github_client(endpoints.github_url)
     parts = github.read_readmes(repositories)
 
@@ -131,9 +137,9 @@ def test_a_limit_between_parts_keeps_the_parts_that_were_read(endpoints):
 
 
 def test_a_refused_token_is_told_and_shown_nowhere():
-    with serve(lambda _: Reply(401, {"message": "Bad credentials"})) as url, github_client(url) as github:
-        with pytest.raises(PermanentError) as caught:
-            read(github, "a/b")
+    refusal = serve(lambda _: Reply(401, {"message": "Bad credentials"}))
+    with refusal as url, github_client(url) as github, pytest.raises(PermanentError) as caught:
+        read(github, "a/b")
 
     assert "sandbox-token" not in str(caught.value)
 

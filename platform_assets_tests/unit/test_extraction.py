@@ -20,6 +20,7 @@ from platform_assets.profiles.extraction import (
     sentence_windows,
     split_sentences,
 )
+from platform_assets.profiles.label_projection import toward_labels
 from platform_assets.profiles.lexicon import Lexicon, stem
 from platform_assets.profiles.vocabulary import packaged_vocabulary
 
@@ -200,3 +201,27 @@ def test_coverage_is_the_weighted_share_of_the_words() -> None:
     assert only_web == pytest.approx(1)
     assert cooking == nothing == 0
     assert lexicon.coverage("programming for the web")[0] == pytest.approx(1)
+
+
+def test_the_map_toward_names_keeps_a_pieces_own_vector_in_half() -> None:
+    vectors = EMBEDDER.encode(["", "stored procedures", "🦀"])
+    combined = toward_labels(vectors)
+
+    own = np.einsum("ij,ij->i", combined, vectors)
+    assert combined.dtype == np.float32
+    assert np.isfinite(combined).all()
+    # Half of the vector is its own; the other half, mapped, points about the same way.
+    assert (own > 0.5).all()
+    assert (own <= 1 + 1e-6).all()
+    assert toward_labels(vectors[:0]).shape == (0, 384)
+
+
+def test_the_map_brings_a_definition_nearer_to_its_name_than_other_names() -> None:
+    pieces = EMBEDDER.encode(["prepare tarts and cakes", "supervise the workers of a shift"])
+    names = EMBEDDER.encode(["cook pastry products", "manage staff"])
+
+    def margin(vectors: npt.NDArray[np.float32]) -> float:
+        fits = vectors @ names.T
+        return float((np.diag(fits) - np.diag(fits[:, ::-1])).mean())
+
+    assert margin(toward_labels(pieces)) > margin(pieces)

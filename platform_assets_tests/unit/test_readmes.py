@@ -33,7 +33,7 @@ def profiles(**logins):
 
 def own(*names, worked_on=DAY):
     return pd.DataFrame(
-        {"developer_id": "d", "repository": list(names), "last_contributed_on": worked_on},
+        {"developer_id": "d", "repository": pd.Series(names, dtype="str"), "last_contributed_on": worked_on}
     )
 
 
@@ -56,7 +56,9 @@ def known(*rows):
         ],
         columns=COLUMNS,
     )
-    return frame.astype({"asked_at": "datetime64[us, UTC]", "worked_on": "datetime64[s]"})
+    return frame.astype(
+        {"repository": "str", "asked_at": "datetime64[us, UTC]", "worked_on": "datetime64[s]"}
+    )
 
 
 NOTHING = known()
@@ -103,7 +105,11 @@ def test_a_readme_is_due_when_new_worked_on_failed_a_while_ago_or_long_not_asked
     )
     names = [*before["repository"], "a/new"]
 
-    assert list(due_repositories(own(*names), before, now=NOW)["repository"]) == ["a/new", "a/old", "a/failed"]
+    assert list(due_repositories(own(*names), before, now=NOW)["repository"]) == [
+        "a/new",
+        "a/old",
+        "a/failed",
+    ]
 
     later = own("a/fresh", "a/none", "a/failed-just-now", worked_on=DAY + dt.timedelta(days=1))
     assert list(due_repositories(later, before, now=NOW)["repository"]) == ["a/fresh", "a/none"]
@@ -128,7 +134,9 @@ def test_a_failed_read_keeps_what_was_known_and_stays_due():
     before = known(("a/b", "read", "Known.", NOW - REREAD_AFTER))
     due = due_repositories(own("a/b", worked_on=DAY + dt.timedelta(days=9)), before, now=NOW)
 
-    [row] = readme_rows([Readme("a/b", "failed", failure="it hung")], due, before, asked_at=NOW).to_dict("records")
+    [row] = readme_rows([Readme("a/b", "failed", failure="it hung")], due, before, asked_at=NOW).to_dict(
+        "records"
+    )
 
     assert (row["text"], row["oid"], row["state"], row["failure"]) == ("Known.", "old", "failed", "it hung")
     assert row["worked_on"] == DAY
