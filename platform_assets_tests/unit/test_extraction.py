@@ -214,14 +214,3 @@ def test_the_map_toward_names_keeps_a_pieces_own_vector_in_half() -> None:
     assert (own > 0.5).all()
     assert (own <= 1 + 1e-6).all()
     assert toward_labels(vectors[:0]).shape == (0, 384)
-
-
-def test_the_map_brings_a_definition_nearer_to_its_name_than_other_names() -> None:
-    pieces = EMBEDDER.encode(["prepare tarts and cakes", "supervise the workers of a shift"])
-    names = EMBEDDER.encode(["cook pastry products", "manage staff"])
-
-    def margin(vectors: npt.NDArray[np.float32]) -> float:
-        fits = vectors @ names.T
-        return float((np.diag(fits) - np.diag(fits[:, ::-1])).mean())
-
-    assert margin(toward_labels(pieces)) > margin(pieces)
