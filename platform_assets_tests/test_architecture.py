@@ -28,10 +28,12 @@ MAY_IMPORT_DAGSTER = {
     "resources.py",
     "run_progress.py",
     "schedules.py",
+    "sensors.py",
     "table_assets.py",
     *(f"{domain}/{name}" for domain in DOMAINS for name in ("assets.py", "checks.py")),
     "monitoring/check_states.py",
     *(f"profiles/{name}.py" for name in ("cache_assets", "text_assets", "text_checks", "vector_assets")),
+    "monitoring/run_history.py",
 }
 
 

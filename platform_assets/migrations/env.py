@@ -7,12 +7,13 @@ from alembic.autogenerate.api import AutogenContext
 from pgvector.sqlalchemy import Vector
 
 from platform_assets.migrations.migrate import SCHEMAS, VERSION_SCHEMA
-from platform_assets.tables import (
+from platform_assets.tables import (  # noqa: F401  (some only add their tables to a schema's)
     monitoring,
     platform,
-    skill_graph,  # noqa: F401  (adds its tables to platform's)
-    skill_texts,  # noqa: F401  (the same)
-    text_measurements,  # noqa: F401  (adds its tables to monitoring's)
+    recovery,
+    skill_graph,
+    skill_texts,
+    text_measurements,
 )
 
 

@@ -21,7 +21,7 @@ def label(platform, **skills_of_text):
 def state(platform):
     [check] = [
         check
-        for check in read_check_states(platform.definitions(), platform.instance)
+        for check in read_check_states(platform.definitions().resolve_asset_graph(), platform.instance)
         if (check.asset, check.check) == CHECK
     ]
     return check
