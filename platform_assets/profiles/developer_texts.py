@@ -21,7 +21,6 @@ from platform_assets.profiles.extraction import (
 )
 from platform_assets.profiles.gemini_answers import GeminiReading
 from platform_assets.profiles.grounding import ground_answers
-from platform_assets.profiles.readmes import readme_words
 from platform_assets.profiles.vectors import inputs_sha256
 from platform_assets.profiles.vocabulary import Vocabulary
 from platform_assets.tables import skill_texts as tables
@@ -107,9 +106,7 @@ def developer_texts(
     ]
     known = frozenset(developers["developer_id"])
     has_text = readmes[readmes["text"].notna()]
-    words = {
-        repository: readme_words(text) for repository, text in zip(has_text["repository"], has_text["text"])
-    }
+    words = dict(zip(has_text["repository"], has_text["text"]))
     of_repositories = [
         (developer_id, README, repository, words[repository])
         for developer_id, repository in zip(own_repositories["developer_id"], own_repositories["repository"])

@@ -141,13 +141,15 @@ def readme_rows(
                 row["state"] = "read" if isinstance(old["text"], str) else "binary"
         else:
             text = None if result.text is None else _storable(result.text)
+            # Words, not the file: what is not read need not be kept, and the next run need not take it apart again.
+            words = None if text is None else readme_words(text[:MAX_TEXT_CHARS])
             row = {
                 "repository": result.repository,
                 "state": result.state,
                 "path": result.path,
                 "oid": result.oid,
                 "bytes_count": result.bytes_count,
-                "text": None if text is None else text[:MAX_TEXT_CHARS],
+                "text": words,
                 "is_truncated": result.is_truncated or (text is not None and len(text) > MAX_TEXT_CHARS),
                 "failure": result.failure,
             }

@@ -20,7 +20,11 @@ readme_texts = sa.Table(
     sa.Column("path", sa.Text, comment="Path of the file; null without one."),
     sa.Column("oid", sa.Text, comment="Git's hash of the whole file; null without one."),
     sa.Column("bytes_count", sa.BigInteger, comment="Size of the whole file in bytes; null without one."),
-    sa.Column("text", sa.Text, comment="The beginning of the file; null where it has no text."),
+    sa.Column(
+        "text",
+        sa.Text,
+        comment="Words of the beginning of the file, without code and markup; null where it has no text.",
+    ),
     sa.Column(
         "is_truncated",
         sa.Boolean,

@@ -122,10 +122,10 @@ def test_of_a_long_text_the_beginning_is_kept_and_that_it_was_cut_is_told():
 
     rows = readme_rows([long, odd], due, NOTHING, asked_at=NOW).set_index("repository")
 
-    assert len(rows.loc["a/b", "text"]) == MAX_TEXT_CHARS
+    assert MAX_TEXT_CHARS - 10 < len(rows.loc["a/b", "text"]) <= MAX_TEXT_CHARS
     assert rows.loc["a/b", "is_truncated"]
     assert rows.loc["a/b", "bytes_count"] == 1_000_000
-    assert rows.loc["a/c", "text"] == "nul  and half ? of a pair"
+    assert rows.loc["a/c", "text"] == "nul and half ? of a pair"
     assert not rows.loc["a/c", "is_truncated"]
     assert list(rows["worked_on"]) == [DAY, DAY]
 

@@ -123,7 +123,10 @@ def upgrade() -> None:
             comment="Size of the whole file in bytes; null without one.",
         ),
         sa.Column(
-            "text", sa.Text(), nullable=True, comment="The beginning of the file; null where it has no text."
+            "text",
+            sa.Text(),
+            nullable=True,
+            comment="Words of the beginning of the file, without code and markup; null where it has no text.",
         ),
         sa.Column(
             "is_truncated",
