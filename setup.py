@@ -18,6 +18,7 @@ setup(
             "**/*.mako",
             "**/*.ini",
             "**/*.css",
+            "**/*.npy",
         ]
     },
     install_requires=[
@@ -47,6 +48,7 @@ setup(
         "jinja2",
         # Charts of the payment report, plots in the metadata of analytics.
         "matplotlib",
+        "markdown-it-py",
         "numpy",
         "pydantic",
         "pydantic-settings",

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import click
 
+from platform_assets.cli_skills import skills
 from platform_assets.settings import load_settings
 
 EXIT_UNUSABLE = 2
@@ -371,6 +372,9 @@ def evaluate_payments_command(data: Path, currency: str | None, as_json: bool) -
     for bad in bad_rows:
         click.echo(f"Set aside: {bad.row_key}: {bad.reason}", err=True)
     click.echo(json.dumps(totals, allow_nan=False))
+
+
+main.add_command(skills)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@
     ├── MatchingInputError      matching: the tables hold something that can't be scored
     ├── RefreshBusyError        matching: another refresh of the lists is at work
     ├── UnknownPairError        matching: there is no such project or developer
+    ├── ImportFileError         profiles: a file of skills or labelled samples can't be read
     ├── UnknownGroupError       monitoring: there is no such group of checks
     ├── EvaluationDataError     evaluation: a labelled data set can't be read
     └── RunFileError            evaluation: results can't be written where they were asked for

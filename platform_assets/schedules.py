@@ -67,7 +67,14 @@ TIMETABLE: tuple[Entry, ...] = (
         "periodic_skill_profile_updates",
         "8,38 * * * *",
         "ai_services",
-        ("skill_evidence", "skill_profiles", "project_requirements", *VECTORS, *GRAPH),
+        (
+            "developer_text_skills",
+            "skill_evidence",
+            "skill_profiles",
+            "project_requirements",
+            *VECTORS,
+            *GRAPH,
+        ),
         Overlap.SKIP,
     ),
     Entry("validate_skill_confidence", "35 */2 * * *", "ai_services", ("skill_confidence",), Overlap.SKIP),
@@ -79,6 +86,7 @@ TIMETABLE: tuple[Entry, ...] = (
         Overlap.SKIP,
         tags={RECONCILE_TAG: "true"},
     ),
+    Entry("cleanup_expired_cache", "50 */6 * * *", "ai_services", ("cache_cleanup",), Overlap.SKIP),
     Entry(
         "precompute_matching_results",
         "18,48 * * * *",

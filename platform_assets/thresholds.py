@@ -63,6 +63,8 @@ FRESHNESS_HOURS: dict[str, Threshold] = {
     "project_vectors": _at_most(26, "hours", Severity.ERROR, "reconciled daily; two hours of grace"),
     "skill_graph": _at_most(2, "hours", Severity.ERROR, "every 30 minutes; three ticks missed"),
     "skill_graph_projection": _at_most(2, "hours", Severity.ERROR, "every 30 minutes; three ticks missed"),
+    "developer_text_skills": _at_most(2, "hours", Severity.ERROR, "every 30 minutes; three ticks missed"),
+    "cache_cleanup": _at_most(8, "hours", Severity.ERROR, "every 6 hours; two hours of grace"),
     "match_candidates": _at_most(2, "hours", Severity.ERROR, "every 30 minutes; three ticks missed"),
     "matches": _at_most(2, "hours", Severity.ERROR, "every 30 minutes; three ticks missed"),
     "matching_analytics": _at_most(3, "hours", Severity.WARN, "hourly; two ticks missed"),
@@ -144,6 +146,24 @@ EMBEDDING_NORM_DEVIATION = _at_most(
     Severity.ERROR,
     "inner products are cosines only between unit vectors; scaled in float32 they err below 1e-6",
 )
+EMBEDDING_FOREIGN_ROWS = _at_most(
+    0,
+    "rows",
+    Severity.ERROR,
+    "vectors of another model or dimension lie in another space: no angle between the two means anything",
+)
+EMBEDDING_DRIFT_COSINE = _at_least(
+    0.999,
+    "cosine",
+    Severity.ERROR,
+    "the lowest of a random sample to fresh vectors; bfloat16 and other batch sizes stay above 0.9995",
+)
+EMBEDDING_SHIFT_COSINE = _at_least(
+    0.9,
+    "cosine",
+    Severity.WARN,
+    "mean vector to that of the day before; a day's new texts move it by less, an import of a taxonomy may not",
+)
 VECTOR_COVERAGE_RATIO = _at_least(
     0.999, "ratio", Severity.ERROR, "whoever has evidence has a vector; single rows may be on their way"
 )
@@ -176,6 +196,36 @@ GEMINI_AGREEMENT_RATIO = _at_least(
     "ratio",
     Severity.WARN,
     "skills that both readers find, of those that either does; below half, one of them has gone astray",
+)
+EXTRACTION_RP_AT_5 = _at_least(
+    0.6,
+    "RP@5",
+    Severity.WARN,
+    "skills found among the five best, of those possible; the best published on job ads is 0.64",
+)
+BIO_READING_RATIO = _at_least(
+    0.95,
+    "ratio",
+    Severity.ERROR,
+    "every bio is read by one extractor or the other; single ones are on their way",
+)
+TEXT_OUTAGE_RATIO = _at_most(
+    0.05,
+    "ratio",
+    Severity.WARN,
+    "texts that Gemini failed to read; a text in twenty may fail, more is an outage; what the budget left out is none",
+)
+README_FAILURE_RATIO = _at_most(
+    0.05,
+    "ratio",
+    Severity.WARN,
+    "READMEs whose last read failed; single repositories are unreadable for a while",
+)
+CACHE_SIZE_RATIO = _at_most(
+    1.0,
+    "of its bound",
+    Severity.WARN,
+    "the fullest cache after a sweep; above its bound, what is in use alone is more than was planned for",
 )
 MATCH_COVERAGE_RATIO = _at_least(
     0.95, "ratio", Severity.ERROR, "open projects with at least one match; filters may leave nobody for a few"

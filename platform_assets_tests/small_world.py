@@ -28,6 +28,7 @@ from platform_assets.tables import payments
 from platform_assets.tables import platform as tables
 from platform_assets.tables.matching import match_spares
 from platform_assets.tables.skill_graph import skill_graph_projection
+from platform_assets.tables.skill_texts import labelled_samples
 
 AS_OF = dt.date(2026, 11, 1)
 NOW = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)
@@ -39,9 +40,16 @@ WORLD = generate_world(seed=3, developers_count=30, projects_count=8, anchor=AS_
 DERIVED = {
     table.name: table
     for table in tables.metadata.sorted_tables
-    # Analytics by day are computed by a job of their own; there is no Neo4j; lists are too short for spare places.
+    # Analytics by day are computed by a job of their own; there is no Neo4j; lists are too short for spare places; samples
+    # are the user's to label.
     if table
-    not in (payments.gateway_cursors, payments.payment_analytics, skill_graph_projection, match_spares)
+    not in (
+        payments.gateway_cursors,
+        payments.payment_analytics,
+        skill_graph_projection,
+        match_spares,
+        labelled_samples,
+    )
 }
 
 

@@ -19,6 +19,7 @@ from typing import Self
 from platform_assets.clients import github_queries as queries
 from platform_assets.clients.github_batches import Questions, Reply, batched, parsed
 from platform_assets.clients.github_queries import Account, RepositoryFacts, Tally
+from platform_assets.clients.github_readmes import Readme, read_readmes
 from platform_assets.clients.github_rest import read_rest_profile
 from platform_assets.clients.github_transport import BACKOFF_S, GithubTransport
 from platform_assets.clients.github_values import (
@@ -142,6 +143,10 @@ class GithubClient:
             ServiceError: The account could not be read; `status` 404 says that there is none.
         """
         return read_rest_profile(self._transport, login, etag=etag, now=now)
+
+    def read_readmes(self, known_oids: Mapping[str, str | None]) -> Iterator[list[Readme]]:
+        """Read repositories' READMEs; see `github_readmes.read_readmes`."""
+        return read_readmes(self._questions, known_oids)
 
     def _read_chunk(
         self, logins: Sequence[str], repositories: _Repositories, now: dt.datetime

@@ -84,16 +84,24 @@ class WriteCounts:
 
 def is_among(column: sa.Column[str], values: Collection[str]) -> sa.ColumnElement[bool]:
     """Condition that a text column has one of any number of values; `IN` takes a parameter for each, 65,535 at most."""
-    return column == sa.any_(_text_array(values))
+    return column == sa.any_(_text_array(sorted(values)))
 
 
 def is_not_among(column: sa.Column[str], values: Collection[str]) -> sa.ColumnElement[bool]:
     """Condition that a text column has none of any number of values."""
-    return column != sa.all_(_text_array(values))
+    return column != sa.all_(_text_array(sorted(values)))
 
 
-def _text_array(values: Collection[str]) -> sa.BindParameter[Any]:
-    return sa.bindparam(None, sorted(values), type_=sa.ARRAY(sa.Text))
+def are_among(columns: Sequence[sa.Column[str]], keys: Collection[tuple[str, ...]]) -> sa.ColumnElement[bool]:
+    """Whether columns of text together hold one of any number of keys."""
+    ordered = sorted(keys)
+    parts = [_text_array([key[position] for key in ordered]) for position in range(len(columns))]
+    listed = sa.func.unnest(*parts).table_valued(*(column.name for column in columns)).render_derived()
+    return sa.tuple_(*columns).in_(sa.select(*listed.c))
+
+
+def _text_array(values: Sequence[str]) -> sa.BindParameter[Any]:
+    return sa.bindparam(None, values, type_=sa.ARRAY(sa.Text))
 
 
 def upsert(

@@ -1,5 +1,10 @@
-"""The profile assets but those of skills (`skill_assets`): thin Dagster functions that read, call pure functions, write, and say what changed."""
+"""The profile assets: accounts, what projects ask for, the skill graph; and the list of all of the domain.
 
+Skills are in `skill_assets`, texts in `text_assets`, vectors in `vector_assets`. Thin Dagster functions that read, call
+pure functions, write, and say what changed.
+"""
+
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -9,30 +14,33 @@ import sqlalchemy as sa
 
 from platform_assets.clients.contract import ContractRead, read_contract
 from platform_assets.clients.database import Database, WriteCounts, is_among, is_not_among
-from platform_assets.clients.embedder import Embedder, text_sha256
+from platform_assets.clients.embedder import Embedder
 from platform_assets.clients.gemini import GeminiClient
 from platform_assets.clients.github import GithubClient
 from platform_assets.clients.github_values import RateBudget
 from platform_assets.clients.graph import GraphClient
-from platform_assets.profiles import requirements, vectors
-from platform_assets.profiles.embeddings import embed_texts
-from platform_assets.profiles.extraction import label_text
+from platform_assets.profiles import (
+    accuracy,
+    cache_assets,
+    requirements,
+    skill_assets,
+    text_assets,
+    vector_assets,
+)
 from platform_assets.profiles.gemini_answers import read_texts
 from platform_assets.profiles.graph_projection import RECONCILE_TAG, project
 from platform_assets.profiles.refresh import refresh_profiles
-from platform_assets.profiles.skill_assets import (
-    GROUP,
-    read_vocabulary,
-    skill_confidence,
-    skill_evidence,
-    skill_profiles,
-)
 from platform_assets.profiles.skill_graph import skill_edges
+from platform_assets.profiles.text_assets import GROUP, read_vocabulary
+from platform_assets.profiles.vector_assets import read_skill_vectors
+from platform_assets.profiles.vocabulary import Vocabulary
 from platform_assets.resources import Clock
 from platform_assets.table_assets import read_table, table_asset, written
 from platform_assets.tables import marketplace
 from platform_assets.tables import platform as tables
 from platform_assets.tables import skill_graph as graph_tables
+from platform_assets.tables.skill_texts import labelled_samples
+from platform_assets.tables.text_measurements import extraction_accuracy
 
 OPEN = "open"
 
@@ -94,75 +102,6 @@ def developer_profiles(
 
 
 @table_asset(
-    tables.skill_embeddings,
-    group=GROUP,
-    kinds={"huggingface"},
-    deps=["skill_profiles"],
-)
-def skill_embeddings(
-    database: dg.ResourceParam[Database], embedder: dg.ResourceParam[Embedder]
-) -> dg.MaterializeResult[None]:
-    """The skill's name, embedded by the packaged all-MiniLM-L6-v2; each distinct text is computed once."""
-    known = read_table(database, tables.skills)
-    texts = [label_text(name) for name in known["name"]]
-    embedded = embed_texts(database, embedder, texts)
-    frame = pd.DataFrame(
-        {
-            "skill_id": known["skill_id"],
-            "model": embedder.model_name,
-            "text_sha256": [text_sha256(text) for text in texts],
-            "vector": list(embedded.vectors),
-        }
-    )
-    counts = database.upsert(tables.skill_embeddings, frame, delete_missing=True)
-    return written(database, tables.skill_embeddings, counts, texts_computed=embedded.computed_count)
-
-
-def _skill_vectors(database: Database, model: str) -> dict[str, vectors.Vector]:
-    table = tables.skill_embeddings
-    ids, matrix = database.read_vectors(
-        sa.select(table.c.skill_id, table.c.vector).where(table.c.model == model)
-    )
-    return dict(zip(ids, matrix))
-
-
-@table_asset(
-    tables.developer_vectors,
-    group=GROUP,
-    kinds={"huggingface", "numpy"},
-    deps=["developer_profiles", "skill_profiles", "skill_embeddings"],
-)
-def developer_vectors(
-    database: dg.ResourceParam[Database], embedder: dg.ResourceParam[Embedder]
-) -> dg.MaterializeResult[None]:
-    """Made of texts, and of skills weighted by confidence.
-
-    A side of a developer's work is a repository, or what they say of themselves.
-    """
-    developers = read_contract(database, marketplace.developers)
-    facets = vectors.developer_facets(developers.rows, read_table(database, tables.developer_repositories))
-    texts = sorted({facet.text for facet in facets})
-    embedded = embed_texts(database, embedder, texts)
-    frame = vectors.developer_vectors(
-        facets,
-        dict(zip(texts, embedded.vectors)),
-        read_table(database, tables.skill_profiles),
-        _skill_vectors(database, embedder.model_name),
-        model=embedder.model_name,
-    )
-    counts = database.upsert(
-        tables.developer_vectors, frame, delete_missing=_replaceable(tables.developer_vectors, developers)
-    )
-    return written(
-        database,
-        tables.developer_vectors,
-        counts,
-        developers_count=int(frame["developer_id"].nunique()),
-        texts_computed=embedded.computed_count,
-    )
-
-
-@table_asset(
     tables.project_requirements,
     group=GROUP,
     kinds={"gemini", "huggingface"},
@@ -201,7 +140,7 @@ def project_requirements(
         known,
         reading,
         vocabulary,
-        _skill_vectors(database, embedder.model_name),
+        read_skill_vectors(database, embedder.model_name),
         embedder,
         extractor=extractor,
     )
@@ -213,7 +152,7 @@ def project_requirements(
             connection=connection,
         )
         database.upsert(tables.requirement_extractions, found.extractions, connection=connection)
-    told: dict[str, Any] = {}
+    told = _measure_accuracy(database, gemini, embedder, vocabulary, clock)
     if reading.failure is not None:
         told["gemini_failure"] = reading.failure
     if found.agreement_ratio is not None:
@@ -236,27 +175,49 @@ def project_requirements(
     )
 
 
-@table_asset(
-    tables.project_vectors,
-    group=GROUP,
-    kinds={"huggingface"},
-    deps=["project_requirements"],
-)
-def project_vectors(
-    database: dg.ResourceParam[Database], embedder: dg.ResourceParam[Embedder]
-) -> dg.MaterializeResult[None]:
-    """Title and the beginning of the description of open projects, without markup, embedded."""
-    projects = read_contract(database, marketplace.projects)
-    rows = projects.rows[projects.rows["status"] == OPEN]
-    texts = sorted(
-        {vectors.project_text(title, text) for title, text in zip(rows["title"], rows["description"])} - {""}
+def _measure_accuracy(
+    database: Database,
+    gemini: GeminiClient | None,
+    embedder: Embedder,
+    vocabulary: Vocabulary,
+    clock: Clock,
+) -> dict[str, Any]:
+    """Measure the extractor in use on the labelled samples where there are any, and tell what came out."""
+    samples = read_table(database, labelled_samples)
+    inputs = accuracy.sample_inputs(samples)
+    extractor = requirements.gemini_extractor(gemini.model) if gemini else requirements.EXTRACTOR
+    sha256 = accuracy.samples_sha256(samples, vocabulary, extractor=extractor)
+    rows = database.read(
+        sa.select(extraction_accuracy).order_by(extraction_accuracy.c.measurement_id.desc()).limit(1)
     )
-    embedded = embed_texts(database, embedder, texts)
-    frame = vectors.project_vectors(rows, dict(zip(texts, embedded.vectors)), model=embedder.model_name)
-    counts = database.upsert(
-        tables.project_vectors, frame, delete_missing=_replaceable(tables.project_vectors, projects)
+    latest = None if rows.empty else rows.iloc[0].to_dict()
+    if inputs.empty or not accuracy.wants_measuring(sha256, latest, extractor=extractor, now=clock.read()):
+        return {}
+    reading = read_texts(
+        database, gemini, list(inputs["text"]), purpose=extraction_accuracy.name, now=clock.read
     )
-    return written(database, tables.project_vectors, counts, texts_computed=embedded.computed_count)
+    found = requirements.extract_projects(
+        inputs,
+        pd.DataFrame(columns=requirements.EXTRACTION_COLUMNS),
+        reading,
+        vocabulary,
+        read_skill_vectors(database, embedder.model_name),
+        embedder,
+        extractor=extractor,
+    )
+    used = set(found.extractions["extractor"])
+    measured = accuracy.measure_accuracy(samples, found.requirements, vocabulary)
+    with database.transaction() as connection:
+        connection.execute(
+            sa.insert(extraction_accuracy),
+            {
+                "measured_at": clock.read(),
+                "extractor": used.pop() if len(used) == 1 else "mixed",
+                "inputs_sha256": sha256,
+                **asdict(measured),
+            },
+        )
+    return {"samples_measured": measured.samples_count}
 
 
 @table_asset(
@@ -328,13 +289,11 @@ def skill_graph_projection(
 
 ASSETS = [
     developer_profiles,
-    skill_evidence,
-    skill_profiles,
-    skill_confidence,
-    skill_embeddings,
-    developer_vectors,
+    *text_assets.ASSETS,
+    *skill_assets.ASSETS,
+    *vector_assets.ASSETS,
     project_requirements,
-    project_vectors,
     skill_graph,
     skill_graph_projection,
+    *cache_assets.ASSETS,
 ]

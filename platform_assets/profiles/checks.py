@@ -18,6 +18,7 @@ from platform_assets.asset_checks import (
     table_check,
 )
 from platform_assets.clients.database import Database
+from platform_assets.profiles import text_checks
 from platform_assets.profiles.skill_checks import CHECKS as SKILL_CHECKS
 from platform_assets.resources import Clock
 from platform_assets.tables import marketplace, monitoring
@@ -223,6 +224,7 @@ CHECKS = [
         measure=_graph_coverage,
     ),
     _projection_counts,
+    *text_checks.CHECKS,
     *quarantine_checks("developer_profiles", marketplace.developers),
     *quarantine_checks("project_requirements", marketplace.projects),
     table_check(

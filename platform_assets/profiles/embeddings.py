@@ -16,6 +16,8 @@ import sqlalchemy as sa
 
 from platform_assets.clients.database import Database
 from platform_assets.clients.embedder import DIMENSIONS, text_sha256
+from platform_assets.profiles.extraction import SkillIndex, index_skills, label_text
+from platform_assets.profiles.vocabulary import Vocabulary
 from platform_assets.tables import platform as tables
 
 if TYPE_CHECKING:
@@ -68,6 +70,14 @@ def embed_texts(
         vectors=np.stack(rows) if rows else np.empty((0, DIMENSIONS), dtype=np.float32),
         computed_count=len(missing),
     )
+
+
+def skill_index(database: Database, embedder: Embedder, vocabulary: Vocabulary) -> SkillIndex:
+    """The vocabulary's skills by id, prepared for scoring; a name that was never embedded is."""
+    skills = list(vocabulary.by_id)
+    names = [vocabulary.by_id[skill].name for skill in skills]
+    embedded = embed_texts(database, embedder, [label_text(name) for name in names])
+    return index_skills(skills, names, embedded.vectors)
 
 
 def _read_known(database: Database, model: str, hashes: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:

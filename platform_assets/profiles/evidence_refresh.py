@@ -20,19 +20,21 @@ from platform_assets.clients.database import Database, WriteCounts, is_among, is
 from platform_assets.profiles.discounts import is_bot
 from platform_assets.profiles.skill_evidence import (
     LEDGER_COLUMNS,
+    TEXT_COLUMNS,
     WHOLE_COLUMNS,
     Evidence,
-    bio_texts,
     collect_evidence,
 )
 from platform_assets.profiles.vocabulary import Vocabulary
 from platform_assets.tables import platform as tables
 from platform_assets.tables.skill_evidence import developer_evidence, skill_evidence
+from platform_assets.tables.skill_texts import developer_text_skills
 
 DEVELOPERS_PER_COMMIT = 5_000
 """An interrupted refresh keeps all but the last so many developers, and memory holds no more of them."""
 
 _CONTRACT_INPUTS = ["contract_id", "status", "skills_used", "started_on", "ended_on", "client_rating"]
+_TEXT_INPUTS = [developer_text_skills.c[name] for name in ("skill_id", "source", "repository", "evidence")]
 _REPOSITORY_INPUTS = [
     tables.developer_repositories.c[name]
     for name in (
@@ -73,6 +75,7 @@ def evidence_inputs(
     """Developer → SHA-256 over all that their evidence is made of: their rows, the vocabulary and the day."""
     shared = json.dumps([as_of.isoformat(), *(frame.to_csv(index=False) for frame in vocabulary.frames())])
     work = _row_hashes(database, tables.developer_repositories.c.developer_id, _REPOSITORY_INPUTS)
+    texts = _row_hashes(database, developer_text_skills.c.developer_id, _TEXT_INPUTS)
     of_contracts = {
         developer: rows.to_json(orient="values", date_format="iso")
         for developer, rows in contracts.sort_values("contract_id")[
@@ -81,14 +84,14 @@ def evidence_inputs(
     }
     base = hashlib.sha256(shared.encode())
     digests = {}
-    for developer, skills, bio, login in zip(
+    for developer, skills, login in zip(
         developers["developer_id"],
         developers["declared_skills"],
-        developers["bio"].astype(object).where(developers["bio"].notna(), None),
         developers["github_login"].astype(object).where(developers["github_login"].notna(), None),
     ):
         own = base.copy()
-        said = [list(skills), bio, is_bot(login), work.get(developer), of_contracts.get(developer)]
+        of_tables = [read.get(developer) for read in (work, texts, of_contracts)]
+        said = [list(skills), is_bot(login), *of_tables]
         own.update(json.dumps(said).encode())
         digests[developer] = own.hexdigest()
     return digests
@@ -148,10 +151,27 @@ def refresh_evidence(
         repositories = tables.developer_repositories
         work = database.read(sa.select(repositories).where(is_among(repositories.c.developer_id, part)))
         evidence = collect_evidence(
-            work, rows, contracts, bio_texts(rows, vocabulary), vocabulary, as_of=as_of
+            work, rows, contracts, _read_texts(database, part), vocabulary, as_of=as_of
         )
         counts += _write(database, evidence, part, inputs)
     return EvidenceRefresh(counts, len(due))
+
+
+def _read_texts(database: Database, developer_ids: Sequence[str]) -> pd.DataFrame:
+    """Skills that the developers' texts show, with `TEXT_COLUMNS`."""
+    table = developer_text_skills
+    rows = database.read(
+        sa.select(
+            table.c.developer_id,
+            table.c.skill_id,
+            table.c.source,
+            table.c.repository,
+            table.c.evidence.label("quote"),
+        )
+        .where(is_among(table.c.developer_id, developer_ids))
+        .order_by(*table.primary_key.columns)
+    )
+    return rows[list(TEXT_COLUMNS)]
 
 
 def _write(

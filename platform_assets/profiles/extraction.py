@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from platform_assets.profiles.label_projection import toward_labels
 from platform_assets.profiles.lexicon import Lexicon
 from platform_assets.profiles.mentions import Mention, find_mentions
 from platform_assets.profiles.vocabulary import Vocabulary
@@ -166,8 +167,8 @@ def _phrases(sentence: str) -> list[list[str]]:
 def score_sentences(sentences: Sequence[str], index: SkillIndex, embedder: TextEmbedder) -> Iterator[Floats]:
     """How strongly each sentence speaks of each skill.
 
-    A score is the soft maximum (`SOFTNESS` · log Σ exp(similarity / `SOFTNESS`)) over the sentence's windows, so that
-    several windows that point to a skill count for more than one, plus `SENTENCE_WEIGHT` times the similarity of the
+    The similarity of a window and a skill is the mean of two cosines, see `label_projection`. A score is the soft maximum
+    (`SOFTNESS` · log Σ exp(similarity / `SOFTNESS`)) over the sentence's windows, so that several windows that point to a skill count for more than one, plus `SENTENCE_WEIGHT` times the similarity of the
     whole sentence, plus `COVERAGE_WEIGHT` times the share of the name's words that the sentence contains. Scores
     rank the skills of one sentence; they do not compare sentences of different length.
 
@@ -178,7 +179,7 @@ def score_sentences(sentences: Sequence[str], index: SkillIndex, embedder: TextE
         block = sentences[start : start + _SENTENCES_PER_BLOCK]
         windows = [sentence_windows(sentence) for sentence in block]
         rows = {text: i for i, text in enumerate(dict.fromkeys(w for own in windows for w in own))}
-        vectors = embedder.encode(list(rows))
+        vectors = toward_labels(embedder.encode(list(rows)))
         for sentence, own in zip(block, windows):
             if not own:
                 yield np.zeros(len(index.keys), dtype=np.float32)
@@ -239,11 +240,16 @@ def split_sentences(text: str) -> list[str]:
 
 
 def extract_requirements(
-    texts: Sequence[str], vocabulary: Vocabulary, index: SkillIndex, embedder: TextEmbedder
+    texts: Sequence[str],
+    vocabulary: Vocabulary,
+    index: SkillIndex,
+    embedder: TextEmbedder,
+    *,
+    meant_sentences: int = MAX_SENTENCES,
 ) -> list[list[Requirement]]:
     """The skills that each text asks for, most important first.
 
-    What is spelled is found in the whole text. What is only meant is looked for in the first `MAX_SENTENCES`
+    What is spelled is found in the whole text. What is only meant is looked for in the first `meant_sentences`
     sentences, and only among concepts whose name is no everyday word: "stored procedures" may mean database design,
     but no word that resembles the name of a product means that product ("fast" is not Fastly).
 
@@ -252,8 +258,9 @@ def extract_requirements(
         vocabulary: Spellings.
         index: Skills by id with vectors; those without a vector are found by spelling alone.
         embedder: Embeds the windows of the texts.
+        meant_sentences: Sentences of a text that are read for meaning.
     """
-    windows = [_short_windows(text) for text in texts]
+    windows = [_short_windows(text, meant_sentences) for text in texts]
     rows = {text: i for i, text in enumerate(dict.fromkeys(w for own in windows for w in own))}
     vectors = embedder.encode(list(rows))
     named = {
@@ -270,11 +277,11 @@ def extract_requirements(
     return results
 
 
-def _short_windows(text: str) -> list[str]:
+def _short_windows(text: str, sentences_count: int) -> list[str]:
     return list(
         dict.fromkeys(
             window
-            for sentence in split_sentences(text)[:MAX_SENTENCES]
+            for sentence in split_sentences(text)[:sentences_count]
             for window in sentence_windows(sentence)
             if window.count(" ") < MAX_WINDOW_WORDS
         )

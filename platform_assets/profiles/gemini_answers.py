@@ -22,14 +22,14 @@ from sqlalchemy.dialects import postgresql as pg
 from platform_assets.clients.database import Database, is_among
 from platform_assets.clients.embedder import text_sha256
 from platform_assets.clients.gemini import (
-    INSTRUCTION,
     MAX_OUTPUT_TOKENS,
-    PROMPT_VERSION,
+    PROJECT_PROMPT,
     GeminiAnswer,
     GeminiClient,
     InvalidAnswerError,
     NamedSkill,
     NoAnswerInTimeError,
+    Prompt,
     sent_text,
 )
 from platform_assets.clients.http_errors import RateLimited, ServiceError, TransientError
@@ -93,6 +93,8 @@ def read_texts(
     *,
     purpose: str,
     now: Callable[[], dt.datetime],
+    prompt: Prompt = PROJECT_PROMPT,
+    budget_ratio: float = 1.0,
 ) -> GeminiReading:
     """Gemini's answers on texts, kept ones where there are any. A failing Gemini is a reason, never an error.
 
@@ -102,6 +104,8 @@ def read_texts(
         texts: The texts; of long ones only the beginning is read.
         purpose: Who asks, for the log.
         now: Gives the present moment (UTC).
+        prompt: What the texts are read for.
+        budget_ratio: Part of the day's tokens up to which this reader may go; the rest is left to others.
     """
     distinct = dict.fromkeys(texts)
     if gemini is None:
@@ -111,9 +115,9 @@ def read_texts(
         text: () for text in distinct if not split_words(sent_text(text))
     }
     hashes = {text: text_sha256(sent_text(text)) for text in distinct if text not in results}
-    kept = _read_kept(database, gemini.model, sorted(set(hashes.values())), now=now())
+    kept = _read_kept(database, gemini.model, prompt, sorted(set(hashes.values())), now=now())
     missing = {sha: text for text, sha in hashes.items() if sha not in kept}
-    asking = _Asking(database, gemini, purpose=purpose, now=now)
+    asking = _Asking(database, gemini, purpose=purpose, now=now, prompt=prompt, budget_ratio=budget_ratio)
     with ThreadPoolExecutor(WORKERS_COUNT) as pool:
         answered = dict(zip(missing, pool.map(asking.ask, missing.values())))
     for sha, text in missing.items():
@@ -131,19 +135,19 @@ def read_texts(
     )
 
 
-def estimated_tokens(text: str) -> int:
+def estimated_tokens(text: str, prompt: Prompt = PROJECT_PROMPT) -> int:
     """What is set aside for a call: more than it costs. English has some four bytes a token, other scripts no less than two."""
-    return math.ceil(len((INSTRUCTION + sent_text(text)).encode()) / 2) + MAX_OUTPUT_TOKENS
+    return math.ceil(len((prompt.instruction + sent_text(text)).encode()) / 2) + MAX_OUTPUT_TOKENS
 
 
 def _read_kept(
-    database: Database, model: str, hashes: Sequence[str], *, now: dt.datetime
+    database: Database, model: str, prompt: Prompt, hashes: Sequence[str], *, now: dt.datetime
 ) -> dict[str, tuple[NamedSkill, ...] | Reason]:
     table = tables.ai_answers
     rows = database.read(
         sa.select(table.c.text_sha256, table.c.skills).where(
             table.c.model == model,
-            table.c.prompt_version == PROMPT_VERSION,
+            table.c.prompt_version == prompt.version,
             is_among(table.c.text_sha256, hashes),
             table.c.skills.is_not(None) | (table.c.answered_at > now - INVALID_KEPT),
         )
@@ -161,14 +165,22 @@ class _Asking:
     """
 
     def __init__(
-        self, database: Database, gemini: GeminiClient, *, purpose: str, now: Callable[[], dt.datetime]
+        self,
+        database: Database,
+        gemini: GeminiClient,
+        *,
+        purpose: str,
+        now: Callable[[], dt.datetime],
+        prompt: Prompt,
+        budget_ratio: float,
     ) -> None:
         self._database = database
         self._gemini = gemini
         self._purpose = purpose
         self._now = now
+        self._prompt = prompt
         self._lock = threading.Lock()
-        self._left_tokens = gemini.tokens_per_day - self._spent_tokens()
+        self._left_tokens = int(gemini.tokens_per_day * budget_ratio) - self._spent_tokens()
         self._stopped = Reason.RATE_LIMITED if self._is_blocked() else None
         self._failures_in_row_count = 0
         self.calls: Counter[str] = Counter()
@@ -176,7 +188,7 @@ class _Asking:
         self.failure: str | None = None
 
     def ask(self, text: str) -> tuple[NamedSkill, ...] | Reason:
-        reserved = estimated_tokens(text)
+        reserved = estimated_tokens(text, self._prompt)
         for attempt in range(1, ATTEMPTS_COUNT + 1):
             with self._lock:
                 if self._stopped is not None:
@@ -208,7 +220,7 @@ class _Asking:
         }
         skills: list[dict[str, str]] | None = None
         try:
-            answer = self._gemini.extract_skills(text)
+            answer = self._gemini.extract_skills(text, self._prompt)
             skills = [asdict(skill) for skill in answer.skills]
             row |= {"prompt_tokens": answer.prompt_tokens, "output_tokens": answer.output_tokens}
             row |= {"outcome": "ok"}
@@ -247,7 +259,7 @@ class _Asking:
                 return
             insert = pg.insert(tables.ai_answers).values(
                 model=self._gemini.model,
-                prompt_version=PROMPT_VERSION,
+                prompt_version=self._prompt.version,
                 text_sha256=text_sha256(sent_text(text)),
                 skills=sa.null() if skills is None else skills,
                 answered_at=row["started_at"],

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from platform_assets.clients.gemini import PROMPT_VERSION, sent_text
+from platform_assets.clients.gemini import PROJECT_PROMPT, Prompt, sent_text
 from platform_assets.profiles.extraction import (
     Requirement,
     SkillIndex,
@@ -87,6 +87,17 @@ class _Read:
         return len(ours & theirs) / len(ours | theirs) if ours | theirs else 1.0
 
 
+def project_texts(projects: pd.DataFrame) -> list[str]:
+    """What is read of each project: its title and its description.
+
+    Args:
+        projects: Rows of `marketplace.projects`.
+    """
+    return [
+        f"{title}\n{description}" for title, description in zip(projects["title"], projects["description"])
+    ]
+
+
 def project_inputs(projects: pd.DataFrame, vocabulary: Vocabulary, *, model: str) -> pd.DataFrame:
     """What each project's requirements are made of.
 
@@ -103,17 +114,16 @@ def project_inputs(projects: pd.DataFrame, vocabulary: Vocabulary, *, model: str
     )
     rows = [
         (project_id, text, list(declared), inputs_sha256(spellings, text, *declared))
-        for project_id, title, description, declared in zip(
-            projects["project_id"], projects["title"], projects["description"], projects["declared_skills"]
+        for project_id, text, declared in zip(
+            projects["project_id"], project_texts(projects), projects["declared_skills"]
         )
-        for text in [f"{title}\n{description}"]
     ]
     return pd.DataFrame(rows, columns=INPUT_COLUMNS)
 
 
-def gemini_extractor(model: str) -> str:
+def gemini_extractor(model: str, prompt: Prompt = PROJECT_PROMPT) -> str:
     """Name and version of how Gemini reads texts; a new prompt or model reads every project again."""
-    return f"gemini/{PROMPT_VERSION} {model}"
+    return f"gemini/{prompt.version} {model}"
 
 
 def due_inputs(inputs: pd.DataFrame, known: pd.DataFrame, *, extractor: str | None) -> pd.DataFrame:

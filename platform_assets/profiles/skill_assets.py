@@ -1,7 +1,5 @@
 """The assets of skills: the ledger of evidence, the confidences computed from it, and whether these came true."""
 
-from collections.abc import Mapping
-
 import dagster as dg
 import pandas as pd
 import sqlalchemy as sa
@@ -9,7 +7,6 @@ import sqlalchemy as sa
 from platform_assets.clients.contract import read_contract
 from platform_assets.clients.database import Database, WriteCounts, is_among
 from platform_assets.profiles.evidence_refresh import (
-    changed_developers,
     evidence_inputs,
     in_parts,
     read_evidence,
@@ -17,72 +14,38 @@ from platform_assets.profiles.evidence_refresh import (
 )
 from platform_assets.profiles.forecasts import ForecastRound, model_in_use, validate_forecasts
 from platform_assets.profiles.skills import profiles_from_evidence
-from platform_assets.profiles.vocabulary import Vocabulary, vocabulary_from_frames
-from platform_assets.profiles.vocabulary_growth import grow_vocabulary
+from platform_assets.profiles.text_assets import GROUP, read_vocabulary
 from platform_assets.resources import Clock
-from platform_assets.table_assets import measured, read_table, table_asset, written
+from platform_assets.table_assets import measured, table_asset, written
 from platform_assets.tables import marketplace
 from platform_assets.tables import platform as tables
 from platform_assets.tables import skill_evidence as evidence_tables
-
-GROUP = "profiles"
-
-
-def read_vocabulary(database: Database) -> Vocabulary:
-    """The vocabulary as stored."""
-    return vocabulary_from_frames(
-        read_table(database, tables.skills), read_table(database, tables.skill_aliases)
-    )
 
 
 @table_asset(
     evidence_tables.skill_evidence,
     group=GROUP,
     kinds={"pandas"},
-    deps=["developer_profiles"],
+    deps=["developer_profiles", "developer_text_skills"],
 )
 def skill_evidence(
     database: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
 ) -> dg.MaterializeResult[None]:
     """Own commits, declared skills, texts and past contracts, each with what it counts and what is discounted.
 
-    Only developers are read whose commits, claims, contracts or spellings changed. New names met on the way join the
-    vocabulary in `platform.skills`.
+    Only developers are read whose commits, claims, texts, contracts or spellings changed.
     """
     developers = read_contract(database, marketplace.developers)
     contracts = read_contract(database, marketplace.contracts).rows
-    projects = read_contract(database, marketplace.projects).rows
-
-    def inputs_of(vocabulary: Vocabulary) -> Mapping[str, str]:
-        return evidence_inputs(database, developers.rows, contracts, vocabulary, as_of=clock.as_of)
-
-    known = read_vocabulary(database)
-    inputs = inputs_of(known)
-    work = tables.developer_repositories
-    columns = [work.c.repository, work.c.languages, work.c.topics]
-    # Without a changed account there is no new language or topic.
-    is_changed = bool(changed_developers(database, inputs))
-    repositories = database.read(sa.select(*columns).where(sa.true() if is_changed else sa.false()))
-    grown = grow_vocabulary(
-        known,
-        repositories,
-        [*developers.rows["declared_skills"], *projects["declared_skills"], *contracts["skills_used"]],
-    )
-    with database.transaction() as connection:
-        grown_counts = database.upsert(tables.skills, grown.skills, connection=connection) + database.upsert(
-            tables.skill_aliases, grown.aliases, connection=connection
-        )
-    if grown_counts.written:
-        known = read_vocabulary(database)
-        inputs = inputs_of(known)
-    done = refresh_evidence(database, developers, contracts, known, inputs, as_of=clock.as_of)
+    vocabulary = read_vocabulary(database)
+    inputs = evidence_inputs(database, developers.rows, contracts, vocabulary, as_of=clock.as_of)
+    done = refresh_evidence(database, developers, contracts, vocabulary, inputs, as_of=clock.as_of)
     return written(
         database,
         evidence_tables.skill_evidence,
         done.counts,
         as_of=clock.as_of,
         developers_computed=done.developers_count,
-        vocabulary_rows_written=grown_counts.written,
     )
 
 
@@ -192,3 +155,6 @@ def _quality_numbers(database: Database, done: ForecastRound) -> dict[str, str |
     if done.recalibration is not None:
         told["correction"] = "adopted" if done.recalibration.is_better else "rejected"
     return {"calibration": f"measured on {int(latest['forecasts_count'].iloc[0])} forecasts", **told}
+
+
+ASSETS = [skill_evidence, skill_profiles, skill_confidence]

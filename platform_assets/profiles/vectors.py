@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,6 +140,33 @@ def developer_facets(
     return sorted(facets, key=lambda facet: (facet.developer_id, facet.name))
 
 
+def facet_inputs(
+    facets: Iterable[Facet], skill_profiles: pd.DataFrame, known_skills: Container[str], *, model: str
+) -> pd.DataFrame:
+    """What each facet's vector is made of, so that only those that changed are made anew.
+
+    Args:
+        facets: What to place.
+        skill_profiles: `platform.skill_profiles`: `developer_id`, `skill_id`, `confidence`, `sources`.
+        known_skills: Ids of the skills that have a vector.
+        model: Name of the model.
+
+    Returns:
+        `developer_id`, `facet`, `model`, `inputs_sha256`, in the order of the facets.
+    """
+    skills_of = _stated_skills(skill_profiles, known_skills)
+    rows = [
+        (
+            facet.developer_id,
+            facet.name,
+            model,
+            _facet_sha256(facet, _skills_of_facet(facet, skills_of), model),
+        )
+        for facet in facets
+    ]
+    return pd.DataFrame(rows, columns=["developer_id", "facet", "model", "inputs_sha256"])
+
+
 def developer_vectors(
     facets: Iterable[Facet],
     text_vectors: Mapping[str, Vector],
@@ -165,24 +192,64 @@ def developer_vectors(
         `developer_id`, `facet`, `model`, `inputs_sha256`, `vector`, ordered by developer and facet. Vectors are finite
         and of length 1: where parts cancel out, the facet is left out.
     """
-    is_stated = [set(sources) != {_GITHUB} for sources in skill_profiles["sources"]]
-    stated = skill_profiles.loc[np.array(is_stated, dtype=np.bool_)]
-    skills_of = {
-        developer_id: sorted(zip(rows["skill_id"], rows["confidence"]))
-        for developer_id, rows in stated.groupby("developer_id")
-    }
+    skills_of = _stated_skills(skill_profiles, skill_vectors)
     rows = []
     for facet in facets:
         text_vector = text_vectors.get(facet.text)
         if text_vector is None:
             continue
-        skills = skills_of.get(facet.developer_id, []) if facet.name == PROFILE_FACET else []
-        skills = [(skill, confidence) for skill, confidence in skills if skill in skill_vectors]
+        skills = _skills_of_facet(facet, skills_of)
         vector = _mean_direction(text_vector, [(skill_vectors[skill], weight) for skill, weight in skills])
         if vector is not None:
-            inputs = [facet.text, *(f"{skill} {confidence!r}" for skill, confidence in skills)]
-            rows.append((facet.developer_id, facet.name, model, inputs_sha256(model, *inputs), vector))
+            sha = _facet_sha256(facet, skills, model)
+            rows.append((facet.developer_id, facet.name, model, sha, vector))
     return pd.DataFrame(rows, columns=["developer_id", "facet", "model", "inputs_sha256", "vector"])
+
+
+def _stated_skills(
+    skill_profiles: pd.DataFrame, known_skills: Container[str]
+) -> dict[str, list[tuple[str, float]]]:
+    """Developer → their skills with confidence, those known from repositories alone left out, ordered by id."""
+    is_stated = [set(sources) != {_GITHUB} for sources in skill_profiles["sources"]]
+    stated = skill_profiles.loc[np.array(is_stated, dtype=np.bool_)]
+    return {
+        str(developer_id): sorted(
+            (skill, confidence)
+            for skill, confidence in zip(rows["skill_id"], rows["confidence"])
+            if skill in known_skills
+        )
+        for developer_id, rows in stated.groupby("developer_id")
+    }
+
+
+def _skills_of_facet(
+    facet: Facet, skills_of: Mapping[str, list[tuple[str, float]]]
+) -> list[tuple[str, float]]:
+    return skills_of.get(facet.developer_id, []) if facet.name == PROFILE_FACET else []
+
+
+def _facet_sha256(facet: Facet, skills: Iterable[tuple[str, float]], model: str) -> str:
+    return inputs_sha256(model, facet.text, *(f"{skill} {confidence!r}" for skill, confidence in skills))
+
+
+def project_inputs(projects: pd.DataFrame, *, model: str) -> pd.DataFrame:
+    """What each project's vector is made of; a project without text has none.
+
+    Args:
+        projects: `marketplace.projects`: `project_id`, `title`, `description`.
+        model: Name of the model.
+
+    Returns:
+        `project_id`, `model`, `inputs_sha256`, `text`, ordered by project.
+    """
+    texts = (
+        (project_id, project_text(title, _present(description)))
+        for project_id, title, description in sorted(
+            zip(projects["project_id"], projects["title"], projects["description"])
+        )
+    )
+    rows = [(project_id, model, inputs_sha256(model, text), text) for project_id, text in texts if text]
+    return pd.DataFrame(rows, columns=["project_id", "model", "inputs_sha256", "text"])
 
 
 def project_vectors(
@@ -198,14 +265,24 @@ def project_vectors(
     Returns:
         `project_id`, `model`, `inputs_sha256`, `vector`.
     """
-    rows = []
-    for project_id, title, description in sorted(
-        zip(projects["project_id"], projects["title"], projects["description"])
-    ):
-        text = project_text(title, _present(description))
-        if text in text_vectors:
-            rows.append((project_id, model, inputs_sha256(model, text), text_vectors[text]))
-    return pd.DataFrame(rows, columns=["project_id", "model", "inputs_sha256", "vector"])
+    rows = project_inputs(projects, model=model)
+    rows = rows[rows["text"].isin(list(text_vectors))]
+    vectors = pd.Series([text_vectors[text] for text in rows["text"]], index=rows.index, dtype=object)
+    return rows[["project_id", "model", "inputs_sha256"]].assign(vector=vectors)
+
+
+def changed_rows(inputs: pd.DataFrame, stored: pd.DataFrame, key: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Which rows are not stored, or were made of something else.
+
+    Args:
+        inputs: Rows as they should be: the key, and columns that say what a row is made of.
+        stored: Rows as they are, with the same columns.
+        key: Names of the key's columns.
+    """
+    columns = [*key, *(name for name in inputs.columns if name in stored.columns and name not in key)]
+    known = set(stored[columns].itertuples(index=False, name=None))
+    rows = inputs[columns].itertuples(index=False, name=None)
+    return np.array([row not in known for row in rows], dtype=np.bool_)
 
 
 def inputs_sha256(*parts: str) -> str:

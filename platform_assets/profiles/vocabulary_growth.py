@@ -44,13 +44,8 @@ def grow_vocabulary(
     Returns:
         Rows to write; the packaged ones are always among them, so that a release's corrections arrive.
     """
-    packaged = packaged_vocabulary()
-    skills, aliases = (pd.concat([old, new]) for old, new in zip(known.frames(), packaged.frames()))
-    # The packaged list wins where both know a skill or a spelling.
-    vocabulary = vocabulary_from_frames(
-        skills.drop_duplicates("skill_id", keep="last"), aliases.drop_duplicates("alias", keep="last")
-    )
-    new_rows = [packaged.frames()]
+    vocabulary = with_release(known)
+    new_rows = [packaged_vocabulary().frames()]
     # All rows: a repository may have been read at several times, in several states.
     languages = {language for used in repositories["languages"] for language in used}
     met = (
@@ -65,6 +60,16 @@ def grow_vocabulary(
     return GrownVocabulary(
         skills=pd.concat([skills for skills, _ in new_rows], ignore_index=True),
         aliases=pd.concat([aliases for _, aliases in new_rows], ignore_index=True),
+    )
+
+
+def with_release(known: Vocabulary) -> Vocabulary:
+    """The vocabulary and the packaged list, which wins where both know a skill or a spelling."""
+    skills, aliases = (
+        pd.concat([old, new]) for old, new in zip(known.frames(), packaged_vocabulary().frames())
+    )
+    return vocabulary_from_frames(
+        skills.drop_duplicates("skill_id", keep="last"), aliases.drop_duplicates("alias", keep="last")
     )
 
 

@@ -19,7 +19,9 @@ FALLBACK = (ASSET, "gemini_fallback")
 
 
 def outcomes(platform):
-    return platform.values("SELECT outcome FROM monitoring.ai_calls ORDER BY call_id")
+    return platform.values(
+        "SELECT outcome FROM monitoring.ai_calls WHERE purpose = :asset ORDER BY call_id", asset=ASSET
+    )
 
 
 def reasons(platform):
@@ -49,10 +51,10 @@ def test_gemini_reads_every_open_project_and_every_call_is_logged(settled):
     assert extractors(settled) == {"declared", "gemini"}
     assert reasons(settled) == {"-"}
     assert outcomes(settled) == ["ok"] * len(projects)
-    columns = (
-        "latency_ms > 0 AND prompt_tokens > 0 AND output_tokens > 0 AND purpose = 'project_requirements'"
+    columns = "latency_ms > 0 AND prompt_tokens > 0 AND output_tokens > 0"
+    assert all(
+        settled.values(f"SELECT {columns} FROM monitoring.ai_calls WHERE purpose = :asset", asset=ASSET)
     )
-    assert all(settled.values(f"SELECT {columns} FROM monitoring.ai_calls"))
     checks = settled.run_checks(ASSET).checks()
     assert checks[FALLBACK].passed
     assert checks[ASSET, "gemini_agreement"].passed

@@ -97,5 +97,7 @@ def test_the_extractor_holds_on_job_ads() -> None:
         pytest.skip("no shared data")
     result = evaluate_skills(SHARED)
     assert result["tech_validation"]["mrr"] > 0.7
-    assert result["tech_validation"]["rp@5"] > 0.68
+    assert result["tech_validation"]["rp@5"] > 0.72
     assert result["house_validation"]["mrr"] > 0.65
+    # Without the fitted map: 0.716 and 0.646.
+    assert result["house_validation"]["rp@5"] > 0.66

@@ -20,6 +20,7 @@ from platform_assets.profiles.extraction import (
     sentence_windows,
     split_sentences,
 )
+from platform_assets.profiles.label_projection import toward_labels
 from platform_assets.profiles.lexicon import Lexicon, stem
 from platform_assets.profiles.vocabulary import packaged_vocabulary
 
@@ -200,3 +201,16 @@ def test_coverage_is_the_weighted_share_of_the_words() -> None:
     assert only_web == pytest.approx(1)
     assert cooking == nothing == 0
     assert lexicon.coverage("programming for the web")[0] == pytest.approx(1)
+
+
+def test_the_map_toward_names_keeps_a_pieces_own_vector_in_half() -> None:
+    vectors = EMBEDDER.encode(["", "stored procedures", "🦀"])
+    combined = toward_labels(vectors)
+
+    own = np.einsum("ij,ij->i", combined, vectors)
+    assert combined.dtype == np.float32
+    assert np.isfinite(combined).all()
+    # Half of the vector is its own; the other half, mapped, points about the same way.
+    assert (own > 0.5).all()
+    assert (own <= 1 + 1e-6).all()
+    assert toward_labels(vectors[:0]).shape == (0, 384)

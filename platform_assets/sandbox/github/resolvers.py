@@ -15,6 +15,7 @@ from graphql import GraphQLResolveInfo
 from platform_assets.sandbox.github.connections import NO_PAGE, Source, bounds, connection, page
 from platform_assets.sandbox.github.cost import QueryProblem
 from platform_assets.sandbox.github.history import Commit, History
+from platform_assets.sandbox.github.readmes import read_object
 from platform_assets.sandbox.github.store import (
     Contribution,
     GithubStore,
@@ -295,6 +296,7 @@ class Objects:
             "languages": partial(language_connection, languages),
             "name": repository.name,
             "nameWithOwner": repository.name_with_owner,
+            "object": partial(read_object, repository, self._repository),
             "owner": lambda _info: self._owner(repository.owner),
             "primaryLanguage": language_source(languages[0][0]) if languages else None,
             "pushedAt": repository.pushed_at,
