@@ -7,7 +7,13 @@ from alembic.autogenerate.api import AutogenContext
 from pgvector.sqlalchemy import Vector
 
 from platform_assets.migrations.migrate import SCHEMAS, VERSION_SCHEMA
-from platform_assets.tables import monitoring, platform, skill_graph  # noqa: F401  (adds its tables to platform's)
+from platform_assets.tables import (  # noqa: F401  (the topics add their tables to the schemas')
+    github_accounts,
+    github_budget,
+    monitoring,
+    platform,
+    skill_graph,
+)
 
 
 def _is_ours(name: str | None, type_: str, parent_names: Any) -> bool:

@@ -12,14 +12,13 @@ from platform_assets.clients.database import Database, WriteCounts, is_among, is
 from platform_assets.clients.embedder import Embedder, text_sha256
 from platform_assets.clients.gemini import GeminiClient
 from platform_assets.clients.github import GithubClient
-from platform_assets.clients.github_values import RateBudget
 from platform_assets.clients.graph import GraphClient
 from platform_assets.profiles import requirements, skills, vectors
 from platform_assets.profiles.embeddings import embed_texts
 from platform_assets.profiles.extraction import label_text
 from platform_assets.profiles.gemini_answers import read_texts
 from platform_assets.profiles.graph_projection import RECONCILE_TAG, project
-from platform_assets.profiles.refresh import refresh_profiles
+from platform_assets.profiles.refresh import developers_in_demand, refresh_profiles
 from platform_assets.profiles.skill_graph import skill_edges
 from platform_assets.profiles.vocabulary import Vocabulary, vocabulary_from_frames
 from platform_assets.profiles.vocabulary_growth import grow_vocabulary
@@ -28,6 +27,7 @@ from platform_assets.table_assets import read_table, table_asset, written
 from platform_assets.tables import marketplace
 from platform_assets.tables import platform as tables
 from platform_assets.tables import skill_graph as graph_tables
+from platform_assets.tables.github_accounts import github_accounts
 
 GROUP = "profiles"
 
@@ -61,12 +61,15 @@ def developer_profiles(
     github: dg.ResourceParam[GithubClient | None],
     clock: dg.ResourceParam[Clock],
 ) -> dg.MaterializeResult[None]:
-    """New, changed and day-old accounts are read from GitHub by GraphQL; a failed read keeps what was known.
+    """New and changed accounts are read from GitHub by GraphQL; a failed read keeps what was known.
 
-    Own work by repository goes to `platform.developer_repositories`.
+    Known ones are looked at once a day, a hundred for a point of the hour's budget, four fifths of which may be spent, the
+    most needed first. Own work by repository goes to `platform.developer_repositories`.
     """
     developers = read_contract(database, marketplace.developers)
-    deleted = _delete_gone(database, developers, tables.developer_repositories, tables.developer_profiles)
+    deleted = _delete_gone(
+        database, developers, tables.developer_repositories, tables.developer_profiles, github_accounts
+    )
     if github is None:
         context.log.warning("GitHub is switched off: nothing is read, what is known stays.")
     done = refresh_profiles(
@@ -74,20 +77,16 @@ def developer_profiles(
         github,
         developers.rows,
         known=read_table(database, tables.developer_profiles),
-        known_repositories=read_table(database, tables.developer_repositories),
+        known_accounts=read_table(database, github_accounts),
+        wanted_ids=developers_in_demand(database),
         read_clock=clock.read,
         tell=partial(context.log.info, "%d of %d accounts read"),
     )
-    budget = github.budget if github else RateBudget()
-    return written(
-        database,
-        tables.developer_profiles,
-        deleted + done.counts,
-        accounts_due=done.accounts_due,
-        accounts_read=done.accounts_read,
-        github_calls=budget.calls_count,
-        github_points=budget.cost_points,
-    )
+    if done.accounts_deferred:
+        context.log.warning(
+            "%d accounts wait for the next hour; the most needed came first.", done.accounts_deferred
+        )
+    return written(database, tables.developer_profiles, deleted + done.counts, **done.numbers())
 
 
 def _read_vocabulary(database: Database) -> Vocabulary:
