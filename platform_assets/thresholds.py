@@ -91,7 +91,19 @@ FAILED_ACCOUNTS_RATIO = _at_most(
     0.01,
     "ratio",
     Severity.WARN,
-    "single accounts are renamed, deleted or unreadable for a while; more than one in a hundred wants a look",
+    "single accounts are deleted, suspended or unreadable for a while; more than one in a hundred wants a look",
+)
+GITHUB_FRESHNESS_HOURS = _at_most(
+    26,
+    "hours",
+    Severity.WARN,
+    "what the points buy at four fifths of the budget; more means more tokens, or profiles older than a day",
+)
+GITHUB_REMAINING_RATIO = _at_least(
+    0.1,
+    "ratio",
+    Severity.WARN,
+    "a refresh leaves a fifth of the hour's points; less than a tenth means that something else spends them",
 )
 QUARANTINED_RATIO = _at_most(
     0.02,

@@ -9,7 +9,13 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from platform_assets.clients.github_queries import Question, alias, build_document
+from platform_assets.clients.github_queries import (
+    MAX_DOCUMENT_REQUESTS,
+    Question,
+    alias,
+    build_document,
+    points_of,
+)
 from platform_assets.clients.github_transport import Answer, GithubTransport
 from platform_assets.clients.http_errors import (
     PermanentError,
@@ -43,11 +49,7 @@ class Questions:
         Raises:
             ServiceError: The failure is not that of single askings: a rate limit, a refused token, an outage.
         """
-        return [
-            reply
-            for batch in batched(asked, question.batch_size)
-            for reply in self._ask_batch(question, batch)
-        ]
+        return [reply for batch in documents(question, asked) for reply in self._ask_batch(question, batch)]
 
     def _ask_batch(self, question: Question, batch: Sequence[Fields]) -> list[Reply]:
         replies: list[Reply]
@@ -78,8 +80,27 @@ class Questions:
         if len(batch) == 1:
             action += f" ({', '.join(f'{name}={value}' for name, value in batch[0].items())})"
         return self._transport.query(
-            document, variables, action=action, read=lambda answer: read_replies(answer, len(batch), action)
+            document,
+            variables,
+            points=points_of(question, batch),
+            action=action,
+            read=lambda answer: read_replies(answer, len(batch), action),
         )
+
+
+def documents(question: Question, asked: Sequence[Fields]) -> list[Sequence[Fields]]:
+    """Askings in the slices that make one document each, in order."""
+    slices: list[list[Fields]] = []
+    requests_count = 0
+    for values in asked:
+        more = question.requests(values)
+        is_full = not slices or len(slices[-1]) == question.batch_size
+        if is_full or requests_count + more > MAX_DOCUMENT_REQUESTS:
+            slices.append([])
+            requests_count = 0
+        slices[-1].append(values)
+        requests_count += more
+    return list(slices)
 
 
 def read_replies(answer: Answer, count: int, action: str) -> list[Reply]:

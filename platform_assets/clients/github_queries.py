@@ -12,12 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from platform_assets.clients.github_values import Window
+from platform_assets.clients.github_values import Account, Window
 
 MAX_REPOSITORIES = 100
 """The most repositories that GitHub lists for one window."""
 
 SUBJECTS_COUNT = 10
+
+
+MAX_DOCUMENT_REQUESTS = 100
+"""A document asks for no more than one point's worth: GitHub bounds the work per document, not just the points."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,9 @@ class Question:
         field: The field with its arguments, ending in the fragment that is read of it.
         types: GraphQL type of each variable of `field`.
         fragment: Definition of that fragment.
-        batch_size: How many are asked in one document. GitHub bounds the work per document, not just the points, so
-            the heavier the field the smaller the batch.
+        batch_size: How many are asked in one document at most. The heavier the field the smaller the batch.
+        connections_count: Connections of the field, each as often as it has parents. A hundred are a point.
+        per_listed: Whether the connections are within a list of as many parents as the variable `limit` allows.
     """
 
     noun: str
@@ -38,19 +43,53 @@ class Question:
     types: Mapping[str, str]
     fragment: str
     batch_size: int
+    connections_count: int
+    per_listed: bool = False
 
+    def requests(self, values: Mapping[str, Any]) -> int:
+        """Requests that one asking counts as in GitHub's formula; a list counts with the most that it may hold."""
+        return self.connections_count * (int(values["limit"]) if self.per_listed else 1)
+
+
+def points_of(question: Question, asked: Sequence[Mapping[str, Any]]) -> int:
+    """Points of one document, by GitHub's published formula: a hundredth of its requests, rounded, and at least 1."""
+    return max(1, round(sum(question.requests(values) for values in asked) / 100))
+
+
+_ACCOUNT_FRAGMENT = """
+fragment Account on User {
+  id databaseId login name bio company location createdAt
+  followers { totalCount }
+  contributionsCollection { contributionYears hasAnyRestrictedContributions }
+}"""
 
 ACCOUNT = Question(
     noun="accounts",
     field="user(login: $login) { ...Account }",
     types={"login": "String!"},
-    fragment="""
-fragment Account on User {
-  id databaseId login name bio company location createdAt
-  followers { totalCount }
-  contributionsCollection { contributionYears }
-}""",
+    fragment=_ACCOUNT_FRAGMENT,
     batch_size=50,
+    connections_count=1,
+)
+
+KNOWN = Question(
+    noun="known accounts",
+    field="node(id: $id) { ...Account ... on User {"
+    " watched: contributionsCollection(from: $since) { totalCommitContributions } } }",
+    types={"id": "ID!", "since": "DateTime!"},
+    fragment=_ACCOUNT_FRAGMENT,
+    batch_size=100,
+    connections_count=1,
+)
+
+COUNT = Question(
+    noun="commit counts",
+    field="user(login: $login) { contributionsCollection(from: $from, to: $to) {"
+    " totalCommitContributions totalRepositoriesWithContributedCommits } }",
+    types={"login": "String!", "from": "DateTime!", "to": "DateTime!"},
+    fragment="",
+    batch_size=100,
+    connections_count=0,
 )
 
 WORK = Question(
@@ -65,6 +104,8 @@ fragment Work on CommitContributionsByRepository {
   oldest: contributions(first: 1, orderBy: {field: OCCURRED_AT, direction: ASC}) { nodes { occurredAt } }
 }""",
     batch_size=20,
+    connections_count=2,
+    per_listed=True,
 )
 
 REPOSITORY = Question(
@@ -78,6 +119,7 @@ fragment Facts on Repository {
   languages(first: 20, orderBy: {field: SIZE, direction: DESC}) { edges { size node { name } } }
 }""",
     batch_size=50,
+    connections_count=2,
 )
 
 SUBJECTS = Question(
@@ -88,23 +130,11 @@ SUBJECTS = Question(
     fragment="""
 fragment Subject on Commit { messageHeadline }""",
     batch_size=20,
+    connections_count=1,
 )
 
-
-@dataclass(frozen=True)
-class Account:
-    """An account without its work; `node_id` is GraphQL's id, `years` those with contributions."""
-
-    node_id: str
-    github_id: int
-    login: str
-    name: str | None
-    bio: str | None
-    company: str | None
-    location: str | None
-    followers_count: int
-    created_at: dt.datetime
-    years: tuple[int, ...]
+QUESTIONS = (ACCOUNT, KNOWN, COUNT, WORK, REPOSITORY, SUBJECTS)
+"""Every question that the client can ask."""
 
 
 @dataclass(frozen=True)
@@ -160,14 +190,19 @@ def build_document(question: Question, asked: Sequence[Mapping[str, Any]]) -> tu
     )
 
 
+def known_variables(node_id: str, since_on: dt.date) -> dict[str, Any]:
+    """The variables of `KNOWN` for an account whose commits are counted since a day."""
+    return {"id": node_id, "since": f"{since_on}T00:00:00Z"}
+
+
+def count_variables(login: str, window: Window) -> dict[str, Any]:
+    """The variables of `COUNT` for one account and window."""
+    return {"login": login, "from": f"{window.start_on}T00:00:00Z", "to": f"{window.end_on}T23:59:59Z"}
+
+
 def work_variables(login: str, window: Window, limit: int) -> dict[str, Any]:
     """The variables of `WORK` for the first `limit` repositories of one account and window."""
-    return {
-        "login": login,
-        "from": f"{window.start_on}T00:00:00Z",
-        "to": f"{window.end_on}T23:59:59Z",
-        "limit": limit,
-    }
+    return {**count_variables(login, window), "limit": limit}
 
 
 def repository_variables(repository: str) -> dict[str, Any]:
@@ -182,7 +217,8 @@ def subject_variables(repository: str, author_id: str) -> dict[str, Any]:
 
 
 def parse_account(data: Mapping[str, Any]) -> Account:
-    """The answer to `ACCOUNT`."""
+    """The answer to `ACCOUNT` or `KNOWN`."""
+    watched = data.get("watched")
     return Account(
         node_id=data["id"],
         github_id=data["databaseId"],
@@ -194,7 +230,15 @@ def parse_account(data: Mapping[str, Any]) -> Account:
         followers_count=data["followers"]["totalCount"],
         created_at=parse_instant(data["createdAt"]),
         years=tuple(data["contributionsCollection"]["contributionYears"]),
+        has_private_work=data["contributionsCollection"]["hasAnyRestrictedContributions"],
+        watched_commits_count=watched["totalCommitContributions"] if watched else None,
     )
+
+
+def parse_count(data: Mapping[str, Any]) -> tuple[int, int]:
+    """The answer to `COUNT`: commits, and repositories with commits."""
+    collection = data["contributionsCollection"]
+    return collection["totalCommitContributions"], collection["totalRepositoriesWithContributedCommits"]
 
 
 def count_listed(data: Mapping[str, Any]) -> int:

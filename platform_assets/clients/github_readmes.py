@@ -33,6 +33,7 @@ _FILES = Question(
     )
     + "\n}\nfragment ReadmeFile on Blob { oid byteSize isBinary }",
     batch_size=25,
+    connections_count=0,
 )
 
 _TEXT = Question(
@@ -42,6 +43,7 @@ _TEXT = Question(
     fragment="\nfragment ReadmeText on Blob { text isTruncated }",
     # Texts of the largest size still come in one answer.
     batch_size=10,
+    connections_count=0,
 )
 
 State = Literal["read", "unchanged", "none", "too_large", "binary", "failed"]

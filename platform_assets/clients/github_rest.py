@@ -72,6 +72,22 @@ def read_rest_profile(
     return RestProfile(profile, f"{user.headers.get('etag', '')} {repositories.headers.get('etag', '')}")
 
 
+def is_account_suspended(transport: GithubTransport, github_id: int, login: str) -> bool:
+    """Whether an account that GraphQL no longer shows is suspended; where REST shows none either, it is gone.
+
+    Raises:
+        ServiceError: GitHub did not say.
+    """
+    action = f"ask why the account {login} is not shown"
+    try:
+        account = transport.get(f"/user/{github_id}", action=action).body
+    except ServiceError as error:
+        if error.status == 404:
+            return False
+        raise
+    return isinstance(account, Mapping) and bool(account.get("suspended_at"))
+
+
 def _profile(
     transport: GithubTransport, user: Mapping[str, Any], repositories: Answer, *, now: dt.datetime
 ) -> GithubProfile:

@@ -44,8 +44,76 @@ class RepositoryWork:
 
 
 @dataclass(frozen=True)
+class Watch:
+    """What a later, cheap look at an account is compared with.
+
+    Attributes:
+        node_id: GraphQL's id of the account, which survives a rename.
+        github_id: REST's id of the account, which does so, too.
+        read_on: UTC day on which the account's commits were last read.
+        complete_on: UTC day on which all its years were last read.
+        since_on: Commits since this UTC day are counted.
+        commits_count: How many they were just before the commits were read.
+    """
+
+    node_id: str
+    github_id: int
+    read_on: dt.date
+    complete_on: dt.date
+    since_on: dt.date
+    commits_count: int
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account without its work.
+
+    Attributes:
+        node_id: GraphQL's id of the account.
+        github_id: REST's id of the account.
+        login: Its present login, in GitHub's spelling.
+        name: Display name.
+        bio: What it says of itself.
+        company: Company.
+        location: Location.
+        followers_count: Followers.
+        created_at: When it was opened.
+        years: Calendar years with contributions.
+        has_private_work: Whether it worked in the last year where this token can't look.
+        watched_commits_count: Commits since the day that was asked for; None when none was.
+    """
+
+    node_id: str
+    github_id: int
+    login: str
+    name: str | None
+    bio: str | None
+    company: str | None
+    location: str | None
+    followers_count: int
+    created_at: dt.datetime
+    years: tuple[int, ...]
+    has_private_work: bool
+    watched_commits_count: int | None
+
+
+@dataclass(frozen=True)
 class GithubProfile:
-    """One GitHub account with its own work; `login` is in GitHub's spelling."""
+    """One GitHub account with its own work.
+
+    Attributes:
+        login: Its present login, in GitHub's spelling.
+        github_id: REST's id of the account.
+        name: Display name.
+        bio: What it says of itself.
+        company: Company.
+        location: Location.
+        followers_count: Followers.
+        created_at: When it was opened.
+        repositories: Own work by public repository.
+        has_private_work: Whether there is recent work where the token can't look; REST can't tell.
+        watch: What a later look is compared with; None by REST.
+    """
 
     login: str
     github_id: int
@@ -56,6 +124,8 @@ class GithubProfile:
     followers_count: int
     created_at: dt.datetime
     repositories: tuple[RepositoryWork, ...]
+    has_private_work: bool = False
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True)
@@ -64,15 +134,18 @@ class ProfileResult:
 
     Attributes:
         login: The login as it was asked for.
-        state: `fetched`, `not_found` (GitHub has no such user), or `failed` (could not be read this time).
-        profile: The account; None unless fetched.
-        failure: Why there is none; None when fetched.
+        state: `fetched`; `unchanged` (its work is as it was last read); `not_found` (GitHub has no such user);
+            `deleted` (there was one); `suspended`; or `failed` (could not be read this time).
+        profile: The account and its work; None unless fetched.
+        failure: Why there is neither profile nor account; None when there is one.
+        account: The account as it is now; None unless unchanged.
     """
 
     login: str
-    state: Literal["fetched", "not_found", "failed"]
+    state: Literal["fetched", "unchanged", "not_found", "deleted", "suspended", "failed"]
     profile: GithubProfile | None
     failure: str | None
+    account: Account | None = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +202,11 @@ class Window:
         )
 
 
+def last_year(today: dt.date) -> Window:
+    """The 365 days that end with `today`."""
+    return Window(today - dt.timedelta(days=LAST_YEAR_DAYS - 1), today, is_last_year=True)
+
+
 def is_possible_login(login: str) -> bool:
     """Whether GitHub could have an account of this name, so that asking makes sense."""
     return _LOGIN.fullmatch(login) is not None
@@ -147,13 +225,13 @@ def plan_windows(years: Iterable[int], *, today: dt.date) -> list[Window]:
     Returns:
         Windows, the newest first.
     """
-    last_start_on = today - dt.timedelta(days=LAST_YEAR_DAYS - 1)
+    last = last_year(today)
     windows = []
     for year in sorted(set(years), reverse=True):
         start_on = dt.date(year, 1, 1)
-        end_on = min(dt.date(year, 12, 31), last_start_on - dt.timedelta(days=1))
+        end_on = min(dt.date(year, 12, 31), last.start_on - dt.timedelta(days=1))
         if start_on <= end_on:
             windows.append(Window(start_on, end_on, is_last_year=False))
-    if any(year >= last_start_on.year for year in years):
-        windows.insert(0, Window(last_start_on, today, is_last_year=True))
+    if any(year >= last.start_on.year for year in years):
+        windows.insert(0, last)
     return windows

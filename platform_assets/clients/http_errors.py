@@ -7,6 +7,7 @@
     ├── TransientError      a rerun with backoff may succeed
     │   └── NoAnswerInTimeError  (gemini) no answer within the client's limit
     └── RateLimited         a rerun at `retry_at` may succeed
+        └── BudgetSpentError     the same, before the service had to say so
 
 Here stand the exceptions and, per service, one pure function that says which of them an error of its library is.
 Retrying is the clients' business; no network access here. No text holds a header or a secret.
@@ -106,10 +107,24 @@ class TransientError(ServiceError):
 
 
 class RateLimited(ServiceError):  # noqa: N818  (a state that passes, not a fault)
-    """The service wants fewer calls; `retry_at` is always set."""
+    """The service wants fewer calls; `retry_at` is always set.
+
+    Attributes:
+        is_secondary: Whether it is no spent quota but a limit on bursts, which holds for everything of the service.
+        is_wait_stated: Whether the service named `retry_at` itself.
+    """
 
     kind = Kind.RATE_LIMITED
     advice = "A rerun helps once the limit is lifted"
+
+    def __init__(self, *, is_secondary: bool = False, is_wait_stated: bool = True, **fields: Any) -> None:
+        super().__init__(**fields)
+        self.is_secondary = is_secondary
+        self.is_wait_stated = is_wait_stated
+
+
+class BudgetSpentError(RateLimited):
+    """What may be spent this hour is spent, as we count it; nothing was asked. The rest waits for `retry_at`."""
 
 
 def shown(text: str) -> str:
@@ -184,7 +199,7 @@ def classify_graphql_error(
     fields: dict[str, Any] = {"service": "GitHub", "action": action, "status": 200, "detail": detail}
     match code:
         case "RATE_LIMITED" | "RATE_LIMIT":  # GitHub has sent both
-            return RateLimited(**fields, retry_at=_github_limit(headers, now=now))
+            return _github_limited(fields, detail, headers, now=now)
         case "RESOURCE_LIMITS_EXCEEDED" | "MAX_NODE_LIMIT_EXCEEDED":
             return QueryTooLargeError(**fields)
         case "" | "SERVICE_UNAVAILABLE" | "INTERNAL" | "TIMEOUT":
@@ -271,7 +286,7 @@ def _github_answer(
     if status == 401:
         return PermanentError(**fields, detail="the token is invalid, expired or revoked")
     if status == 429 or (status == 403 and _is_github_limit(message, headers)):
-        return RateLimited(**fields, detail=message, retry_at=_github_limit(headers, now=now))
+        return _github_limited({**fields, "detail": message}, message, headers, now=now)
     if _is_transient(status):
         return TransientError(**fields, detail=message, retry_at=retry_after(headers, now=now))
     return PermanentError(**fields, detail=message)
@@ -292,16 +307,24 @@ def _is_github_limit(message: str, headers: Mapping[str, str]) -> bool:
     )
 
 
-def _github_limit(headers: Mapping[str, str], *, now: dt.datetime) -> dt.datetime:
-    """When a limit is lifted, in GitHub's own order: `Retry-After`, the reset of a spent limit, or a minute."""
-    stated = retry_after(headers, now=now)
-    if stated:
-        return stated
+def _github_limited(
+    fields: Mapping[str, Any], message: str, headers: Mapping[str, str], *, now: dt.datetime
+) -> RateLimited:
+    """A limit of GitHub's, lifted in its own order: `Retry-After`, the reset of a spent quota, or a minute."""
+    lower = message.lower()
+    is_spent = _header(headers, "x-ratelimit-remaining") == "0"
+    is_secondary = "secondary" in lower or "abuse" in lower or not (is_spent or "api rate limit" in lower)
     reset = _header(headers, "x-ratelimit-reset")
-    if _header(headers, "x-ratelimit-remaining") == "0" and reset and reset.isdigit():
+    stated = retry_after(headers, now=now)
+    if stated is None and is_spent and reset and reset.isdigit():
         # One second more, as the reset falls somewhere within the second.
-        return max(now, dt.datetime.fromtimestamp(int(reset) + 1, tz=dt.UTC))
-    return now + DEFAULT_WAIT
+        stated = max(now, dt.datetime.fromtimestamp(int(reset) + 1, tz=dt.UTC))
+    return RateLimited(
+        **fields,
+        retry_at=stated or now + DEFAULT_WAIT,
+        is_secondary=is_secondary,
+        is_wait_stated=stated is not None,
+    )
 
 
 def _github_message(error: Any) -> str:

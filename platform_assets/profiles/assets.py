@@ -17,7 +17,6 @@ from platform_assets.clients.database import Database, WriteCounts, is_among, is
 from platform_assets.clients.embedder import Embedder
 from platform_assets.clients.gemini import GeminiClient
 from platform_assets.clients.github import GithubClient
-from platform_assets.clients.github_values import RateBudget
 from platform_assets.clients.graph import GraphClient
 from platform_assets.profiles import (
     accuracy,
@@ -29,7 +28,7 @@ from platform_assets.profiles import (
 )
 from platform_assets.profiles.gemini_answers import read_texts
 from platform_assets.profiles.graph_projection import RECONCILE_TAG, project
-from platform_assets.profiles.refresh import refresh_profiles
+from platform_assets.profiles.refresh import developers_in_demand, refresh_profiles
 from platform_assets.profiles.skill_graph import skill_edges
 from platform_assets.profiles.text_assets import GROUP, read_vocabulary
 from platform_assets.profiles.vector_assets import read_skill_vectors
@@ -39,6 +38,7 @@ from platform_assets.table_assets import read_table, table_asset, written
 from platform_assets.tables import marketplace
 from platform_assets.tables import platform as tables
 from platform_assets.tables import skill_graph as graph_tables
+from platform_assets.tables.github_accounts import github_accounts
 from platform_assets.tables.skill_texts import labelled_samples
 from platform_assets.tables.text_measurements import extraction_accuracy
 
@@ -72,12 +72,15 @@ def developer_profiles(
     github: dg.ResourceParam[GithubClient | None],
     clock: dg.ResourceParam[Clock],
 ) -> dg.MaterializeResult[None]:
-    """New, changed and day-old accounts are read from GitHub by GraphQL; a failed read keeps what was known.
+    """New and changed accounts are read from GitHub by GraphQL; a failed read keeps what was known.
 
-    Own work by repository goes to `platform.developer_repositories`.
+    Known ones are looked at once a day, a hundred for a point of the hour's budget, four fifths of which may be spent, the
+    most needed first. Own work by repository goes to `platform.developer_repositories`.
     """
     developers = read_contract(database, marketplace.developers)
-    deleted = _delete_gone(database, developers, tables.developer_repositories, tables.developer_profiles)
+    deleted = _delete_gone(
+        database, developers, tables.developer_repositories, tables.developer_profiles, github_accounts
+    )
     if github is None:
         context.log.warning("GitHub is switched off: nothing is read, what is known stays.")
     done = refresh_profiles(
@@ -85,20 +88,16 @@ def developer_profiles(
         github,
         developers.rows,
         known=read_table(database, tables.developer_profiles),
-        known_repositories=read_table(database, tables.developer_repositories),
+        known_accounts=read_table(database, github_accounts),
+        wanted_ids=developers_in_demand(database),
         read_clock=clock.read,
         tell=partial(context.log.info, "%d of %d accounts read"),
     )
-    budget = github.budget if github else RateBudget()
-    return written(
-        database,
-        tables.developer_profiles,
-        deleted + done.counts,
-        accounts_due=done.accounts_due,
-        accounts_read=done.accounts_read,
-        github_calls=budget.calls_count,
-        github_points=budget.cost_points,
-    )
+    if done.accounts_deferred:
+        context.log.warning(
+            "%d accounts wait for the next hour; the most needed came first.", done.accounts_deferred
+        )
+    return written(database, tables.developer_profiles, deleted + done.counts, **done.numbers())
 
 
 @table_asset(

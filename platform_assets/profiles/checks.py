@@ -19,13 +19,18 @@ from platform_assets.asset_checks import (
 )
 from platform_assets.clients.database import Database
 from platform_assets.profiles import text_checks
+from platform_assets.profiles.github_profiles import GOOD_STATES
 from platform_assets.profiles.skill_checks import CHECKS as SKILL_CHECKS
 from platform_assets.resources import Clock
 from platform_assets.tables import marketplace, monitoring
 from platform_assets.tables import platform as tables
+from platform_assets.tables.github_budget import github_budgets
 from platform_assets.tables.skill_graph import skill_edges
 
 _COMMON_SKILL_DEVELOPERS = 20
+
+_GONE_STATES = ("not_found", "deleted", "suspended")
+"""There is nothing to read, so that what is known of such an account may grow old."""
 
 
 def _profile_age(database: Database, clock: Clock) -> Measurement:
@@ -37,7 +42,7 @@ def _profile_age(database: Database, clock: Clock) -> Measurement:
         .outerjoin_from(developers, profiles, profiles.c.developer_id == developers.c.developer_id)
         .where(
             sa.func.trim(developers.c.github_login) != "",
-            profiles.c.state.is_distinct_from("not_found"),
+            sa.func.coalesce(profiles.c.state, "").not_in(_GONE_STATES),
             ~_is_set_aside(developers),
         )
     )
@@ -65,13 +70,49 @@ def _failed_accounts(database: Database, _: Clock) -> Measurement:
             table.c.github_login.is_not(None)
         )
     )
-    failed = states[states["state"] != "fetched"]
+    failed = states[~states["state"].isin(GOOD_STATES)]
     return share(
         len(failed),
         len(states),
         {"accounts": [f"{row.github_login}: {row.state}" for row in failed.head(20).itertuples()]},
         of_none=0.0,
     )
+
+
+def _remaining_quota(database: Database, clock: Clock) -> Measurement:
+    """Share of the hour's GraphQL points that GitHub has left, over all tokens; all of it when none was used."""
+    table = github_budgets
+    rows = database.read(
+        sa.select(table.c.token_fingerprint, table.c.limit_points, table.c.remaining_points).where(
+            table.c.resource == "graphql", table.c.reset_at > clock.read()
+        )
+    )
+    return share(
+        int(rows["remaining_points"].sum()),
+        int(rows["limit_points"].sum()),
+        {"tokens": len(rows)},
+        of_none=1.0,
+    )
+
+
+@dg.asset_check(
+    asset=dg.AssetKey("developer_profiles"),
+    name="planned_freshness",
+    description="Hours within which every developer is looked at, as the last refresh planned it for GitHub's budget.",
+    metadata=static_metadata(thresholds.GITHUB_FRESHNESS_HOURS),
+)
+def _planned_freshness(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    event = context.instance.get_latest_materialization_event(dg.AssetKey("developer_profiles"))
+    materialization = event.asset_materialization if event else None
+    told = {name: value.value for name, value in materialization.metadata.items()} if materialization else {}
+    hours = told.get("planned_freshness_hours")
+    details = {
+        name: told[name]
+        for name in ("points_expected", "points_spendable", "accounts_deferred")
+        if name in told
+    }
+    value = float(hours) if isinstance(hours, int | float) and math.isfinite(hours) else None
+    return check_result(thresholds.GITHUB_FRESHNESS_HOURS, Measurement(value, details))
 
 
 def _skill_coverage(database: Database, _: Clock) -> Measurement:
@@ -238,8 +279,16 @@ CHECKS = [
         asset="developer_profiles",
         name="failed_accounts",
         threshold=thresholds.FAILED_ACCOUNTS_RATIO,
-        description="Share of linked accounts that GitHub does not know or that could not be read.",
+        description="Share of linked accounts that GitHub does not show or that could not be read.",
         measure=_failed_accounts,
+    ),
+    _planned_freshness,
+    table_check(
+        asset="developer_profiles",
+        name="remaining_quota",
+        threshold=thresholds.GITHUB_REMAINING_RATIO,
+        description="Share of the hour's GitHub points that is left, over all tokens.",
+        measure=_remaining_quota,
     ),
     table_check(
         asset="skill_profiles",

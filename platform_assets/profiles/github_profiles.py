@@ -1,6 +1,6 @@
-"""From GitHub's answers to rows of `developer_profiles` and `developer_repositories`, and whose turn it is.
+"""From GitHub's answers to rows of `developer_profiles`, `developer_repositories` and `github_accounts`, and back.
 
-Pure: reading GitHub is `clients/github.py`, writing is the asset's. A read that fails never touches what an earlier one
+Pure: whose turn it is is `github_plan.py`, reading GitHub is `clients/github.py`, writing is `refresh.py`. A read that fails never touches what an earlier one
 brought: its row carries the known values on, only `github_login`, `state`, `failure` and `attempted_at` are new, and
 the developer's repositories are not in the answer at all.
 """
@@ -9,24 +9,30 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import pandas as pd
 
-from platform_assets.clients.github_values import GithubProfile, ProfileResult
+from platform_assets.clients.github_values import (
+    Account,
+    GithubProfile,
+    ProfileResult,
+    RepositoryWork,
+    Watch,
+)
+from platform_assets.profiles.github_plan import clean_logins
 from platform_assets.tables import platform as tables
-
-REFRESH_AFTER = dt.timedelta(days=1)
-"""Age at which a profile is read again."""
-
-RETRY_AFTER = dt.timedelta(hours=1)
-"""Wait before a failed read is repeated. A login that GitHub does not know waits for `refresh_after` like a good one."""
+from platform_assets.tables.github_accounts import github_accounts
 
 PROFILE_COLUMNS = [column.name for column in tables.developer_profiles.columns if column.name != "updated_at"]
 REPOSITORY_COLUMNS = [
     column.name for column in tables.developer_repositories.columns if column.name != "updated_at"
 ]
+ACCOUNT_COLUMNS = [column.name for column in github_accounts.columns if column.name != "updated_at"]
+
+GOOD_STATES = ("fetched", "renamed", "empty", "private")
+"""States of an account that could be read; `renamed` under its new login, the last two without any public work."""
 
 _COUNTS = ["github_id", "followers_count", "repositories_count", "commits_count"]
 _INSTANTS = ["github_created_at", "fetched_at", "attempted_at"]
@@ -39,49 +45,15 @@ class ProfileRows:
     Attributes:
         profiles: One row per developer with an outcome, in the shape of `developer_profiles`.
         repositories: In the shape of `developer_repositories`.
+        accounts: In the shape of `github_accounts`, for those that were read or seen unchanged.
         replaced_developer_ids: Developers whose repositories `repositories` holds in full: what else the table has
             for them is gone. Nobody else's may be deleted.
     """
 
     profiles: pd.DataFrame
     repositories: pd.DataFrame
+    accounts: pd.DataFrame
     replaced_developer_ids: tuple[str, ...]
-
-
-def plan_refresh(
-    developers: pd.DataFrame,
-    known_profiles: pd.DataFrame,
-    *,
-    now: dt.datetime,
-    refresh_after: dt.timedelta = REFRESH_AFTER,
-    retry_after: dt.timedelta = RETRY_AFTER,
-) -> pd.DataFrame:
-    """Whose profile is due, those never asked for first, then the longest unasked.
-
-    Args:
-        developers: `developer_id`, `github_login`; a blank login is none.
-        known_profiles: Rows of `developer_profiles`.
-        now: Moment of planning (UTC).
-        refresh_after: Age at which a good or unknown account is read again.
-        retry_after: Wait before a failed read is repeated.
-
-    Returns:
-        `developer_id`, `github_login` of developers who are new, have another login or none any more, or are due by
-        age. Those without a login need a row, but no call.
-    """
-    known = known_profiles.reindex(columns=["developer_id", "github_login", "state", "attempted_at"])
-    wanted = developers[["developer_id", "github_login"]].copy()
-    wanted["github_login"] = _logins(wanted["github_login"])
-    both = wanted.merge(known, on="developer_id", how="left", suffixes=("", "_known"), validate="one_to_one")
-    login = both["github_login"].str.casefold().fillna("")
-    known_login = _logins(both["github_login_known"]).str.casefold().fillna("")
-    both["attempted_at"] = pd.to_datetime(both["attempted_at"], utc=True).where(login == known_login)
-    wait = pd.Series(pd.Timedelta(refresh_after), index=both.index).mask(
-        both["state"] == "failed", pd.Timedelta(retry_after)
-    )
-    is_due = both["attempted_at"].isna() | ((login != "") & (both["attempted_at"] + wait <= now))
-    due = both[is_due].sort_values(["attempted_at", "developer_id"], na_position="first")
-    return due[["developer_id", "github_login"]].reset_index(drop=True)
 
 
 def profile_rows(
@@ -91,6 +63,7 @@ def profile_rows(
     known_repositories: pd.DataFrame,
     *,
     attempted_at: dt.datetime,
+    watches: Mapping[str, Watch] | None = None,
 ) -> ProfileRows:
     """Rows for the developers of a plan.
 
@@ -101,6 +74,7 @@ def profile_rows(
         known_repositories: Rows of `developer_repositories`, at least of these developers: commit subjects that were
             not read this time are carried on.
         attempted_at: When GitHub was asked (UTC).
+        watches: By login in lower case, what unchanged accounts were compared with.
 
     Returns:
         The rows. A developer without a login is `not_linked`, with nothing known; one whose login has no result has
@@ -116,8 +90,9 @@ def profile_rows(
     }
     profiles: list[Mapping[str, Any]] = []
     repositories: list[Mapping[str, Any]] = []
+    accounts: list[Mapping[str, Any]] = []
     replaced = []
-    for developer_id, login in zip(developers["developer_id"], _logins(developers["github_login"])):
+    for developer_id, login in zip(developers["developer_id"], clean_logins(developers["github_login"])):
         attempt = {"developer_id": developer_id, "github_login": login, "attempted_at": attempted_at}
         if pd.isna(login):
             profiles.append({**attempt, "github_login": None, "state": "not_linked"})
@@ -126,36 +101,130 @@ def profile_rows(
         result = by_login.get(login.casefold())
         if result is None:
             continue
-        if result.profile is None:
-            last_good = known.loc[developer_id].to_dict() if developer_id in known.index else {}
-            profiles.append({**last_good, **attempt, "state": result.state, "failure": result.failure})
-            continue
-        profiles.append({**attempt, "state": "fetched", **_profile_values(result.profile, attempted_at)})
-        repositories += _repository_rows(developer_id, result.profile, subjects)
-        replaced.append(developer_id)
+        last_good = known.loc[developer_id].to_dict() if developer_id in known.index else {}
+        watch = (watches or {}).get(login.casefold())
+        if result.account is not None and watch is not None and not pd.isna(last_good.get("fetched_at")):
+            has_work = bool(last_good["repositories_count"])
+            seen = {
+                **attempt,
+                **_account_values(result.account, attempted_at),
+                "state": _good_state(login, result.account, has_work=has_work),
+                "failure": None,
+            }
+            profiles.append({**last_good, **seen})
+            accounts.append(_account_row(developer_id, result.account.login, watch))
+        elif result.profile is None:
+            failed = {"state": result.state, "failure": result.failure}
+            profiles.append({**last_good, **attempt, **failed})
+        else:
+            profile = result.profile
+            state = _good_state(login, profile, has_work=bool(profile.repositories))
+            profiles.append({**attempt, "state": state, **_profile_values(profile, attempted_at)})
+            repositories += _repository_rows(developer_id, profile, subjects)
+            replaced.append(developer_id)
+            if profile.watch is not None:
+                accounts.append(_account_row(developer_id, profile.login, profile.watch))
     return ProfileRows(
         profiles=_typed(_frame(profiles, PROFILE_COLUMNS)),
         repositories=_frame(repositories, REPOSITORY_COLUMNS).astype(
             {"is_fork": bool, "commits_count": "int64", "commits_last_year_count": "int64"}
         ),
+        accounts=_frame(accounts, ACCOUNT_COLUMNS),
         replaced_developer_ids=tuple(replaced),
     )
+
+
+def known_watches(
+    developers: pd.DataFrame, known_profiles: pd.DataFrame, known_accounts: pd.DataFrame
+) -> dict[str, Watch]:
+    """What a look at accounts that were read before is compared with, by login in lower case.
+
+    Args:
+        developers: `developer_id`, `github_login` as the marketplace has them now.
+        known_profiles: Rows of `developer_profiles`.
+        known_accounts: Rows of `github_accounts`.
+
+    Returns:
+        One for each login whose account was read under it, or is now called so. Another login is another account.
+    """
+    profiles = known_profiles[["developer_id", "github_login", "github_id"]].rename(
+        columns={"github_login": "asked_login"}
+    )
+    rows = developers[["developer_id", "github_login"]].merge(profiles, on="developer_id")
+    rows = rows.merge(known_accounts, on="developer_id")
+    login, asked, current = (
+        clean_logins(rows[name]).str.casefold() for name in ("github_login", "asked_login", "current_login")
+    )
+    rows = rows[((login == asked) | (login == current)).fillna(False)].assign(login=login)
+    watches: dict[str, Watch] = {}
+    for row in rows.to_dict("records"):
+        value: dict[str, Any] = {str(name): _plain(given) for name, given in row.items()}
+        watches[value["login"]] = Watch(
+            node_id=value["node_id"],
+            github_id=int(value["github_id"]),
+            read_on=value["work_read_on"],
+            complete_on=value["work_complete_on"],
+            since_on=value["watched_from"],
+            commits_count=value["watched_commits_count"],
+        )
+    return watches
+
+
+def repository_work(row: Mapping[str, Any]) -> RepositoryWork:
+    """The work that a row of `developer_repositories` tells of."""
+    return RepositoryWork(**{field.name: _plain(row[field.name]) for field in fields(RepositoryWork)})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
+    if isinstance(value, Mapping):
+        return value
+    if pd.isna(value):
+        return None
+    return value.date() if isinstance(value, pd.Timestamp) else value
+
+
+def _good_state(login: str, account: Account | GithubProfile, *, has_work: bool) -> str:
+    if account.login.casefold() != login.casefold():
+        return "renamed"
+    if has_work:
+        return "fetched"
+    return "private" if account.has_private_work else "empty"
+
+
+def _account_row(developer_id: str, current_login: str, watch: Watch) -> dict[str, Any]:
+    return {
+        "developer_id": developer_id,
+        "node_id": watch.node_id,
+        "current_login": current_login,
+        "work_read_on": watch.read_on,
+        "work_complete_on": watch.complete_on,
+        "watched_from": watch.since_on,
+        "watched_commits_count": watch.commits_count,
+    }
+
+
+def _account_values(account: Account | GithubProfile, fetched_at: dt.datetime) -> dict[str, Any]:
+    return {
+        "github_id": account.github_id,
+        "name": account.name,
+        "bio": account.bio,
+        "company": account.company,
+        "location": account.location,
+        "followers_count": account.followers_count,
+        "github_created_at": account.created_at,
+        "fetched_at": fetched_at,
+    }
 
 
 def _profile_values(profile: GithubProfile, fetched_at: dt.datetime) -> dict[str, Any]:
     work = profile.repositories
     return {
-        "github_id": profile.github_id,
-        "name": profile.name,
-        "bio": profile.bio,
-        "company": profile.company,
-        "location": profile.location,
-        "followers_count": profile.followers_count,
-        "github_created_at": profile.created_at,
+        **_account_values(profile, fetched_at),
         "repositories_count": len(work),
         "commits_count": sum(one.commits_count for one in work),
         "last_contributed_on": max((one.last_contributed_on for one in work), default=None),
-        "fetched_at": fetched_at,
     }
 
 
@@ -180,11 +249,6 @@ def _repository_rows(
         }
         for one in profile.repositories
     ]
-
-
-def _logins(logins: pd.Series[Any]) -> pd.Series[Any]:
-    stripped = logins.astype("string").str.strip()
-    return stripped.mask(stripped == "")
 
 
 def _frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:

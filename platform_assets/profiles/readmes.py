@@ -16,8 +16,8 @@ from markdown_it.token import Token
 
 from platform_assets.clients.database import Database, WriteCounts
 from platform_assets.clients.gemini import MAX_TEXT_CHARS
+from platform_assets.clients.github_ledger import PostgresLedger
 from platform_assets.clients.github_readmes import Readme
-from platform_assets.clients.github_values import RateBudget
 from platform_assets.clients.http_errors import ServiceError
 from platform_assets.tables import skill_texts as tables
 
@@ -189,21 +189,17 @@ def refresh_readmes(
         repository: oid if isinstance(oid, str) else None
         for repository, oid in zip(wanted["repository"], wanted["oid"])
     }
-    try:
-        parts = github.read_readmes(oids)
-        budget = github.budget if github.budget.limit else github.read_budget()
-        while _is_affordable(budget) and (results := next(parts, None)) is not None:
-            rows = readme_rows(results, wanted, known, asked_at=read_clock())
-            counts += database.upsert(tables.readme_texts, rows, quarantine_as="github.readmes")
-            asked_count += len(results)
-            budget = github.budget
-    except ServiceError as error:
-        failure = str(error)
+    with github.with_ledger(PostgresLedger(database), keep_ratio=RESERVE_RATIO) as shared:
+        try:
+            # What others spent since the last answer is in no book of ours.
+            shared.read_budget()
+            for results in shared.read_readmes(oids):
+                rows = readme_rows(results, wanted, known, asked_at=read_clock())
+                counts += database.upsert(tables.readme_texts, rows, quarantine_as="github.readmes")
+                asked_count += len(results)
+        except ServiceError as error:
+            failure = str(error)
     return ReadmeRefresh(counts, len(due), asked_count, failure)
-
-
-def _is_affordable(budget: RateBudget) -> bool:
-    return not budget.limit or (budget.remaining or 0) >= budget.limit * RESERVE_RATIO
 
 
 def _storable(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
@@ -76,7 +76,7 @@ class Sandbox:
     Attributes:
         state: The open state.
         faults: What goes wrong, per service.
-        limiter: GitHub's primary limit.
+        limiter: GitHub's limits.
         gemini_limit: Gemini's limit.
         seed: Seed of the faults.
         requests: Calls so far, by (service, method and route).
@@ -92,15 +92,17 @@ class Sandbox:
     in_flight_keys: set[str] = field(default_factory=set)
 
     @classmethod
-    def create(cls, state: SandboxState, config: ServerConfig) -> Self:
-        """Join the parts for a configuration."""
+    def create(
+        cls, state: SandboxState, config: ServerConfig, *, clock: Callable[[], float] = time.time
+    ) -> Self:
+        """Join the parts for a configuration; `clock` gives the seconds since 1970 by which GitHub's limits count."""
         return cls(
             state=state,
             faults={
                 service: FaultSource.seeded(config.faults[service], service=service, seed=config.seed)
                 for service in SERVICES
             },
-            limiter=Limiter(config.github_limit),
+            limiter=Limiter(config.github_limit, clock),
             gemini_limit=MinuteLimit(config.gemini_limit),
             seed=config.seed,
         )

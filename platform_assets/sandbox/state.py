@@ -22,7 +22,7 @@ from platform_assets.sandbox.github.time import format_instant
 from platform_assets.sandbox.stripe.objects import completed
 from platform_assets.sandbox.world import World
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 10.0
 
 _SCHEMA = (
@@ -30,7 +30,7 @@ _SCHEMA = (
     """CREATE TABLE github_users (
         login TEXT PRIMARY KEY COLLATE NOCASE, database_id INTEGER NOT NULL UNIQUE, name TEXT, bio TEXT,
         company TEXT, location TEXT, followers_count INTEGER NOT NULL, created_at TEXT NOT NULL,
-        updated_at TEXT NOT NULL) WITHOUT ROWID""",
+        updated_at TEXT NOT NULL, suspended_at TEXT, private_commits_count INTEGER NOT NULL) WITHOUT ROWID""",
     """CREATE TABLE github_repositories (
         name_with_owner TEXT PRIMARY KEY COLLATE NOCASE, owner TEXT NOT NULL COLLATE NOCASE,
         database_id INTEGER NOT NULL UNIQUE, description TEXT, is_fork INTEGER NOT NULL,
@@ -255,6 +255,8 @@ def _rows_of(world: World) -> dict[str, list[dict[str, Any]]]:
                 "followers_count": user.followers_count,
                 "created_at": _instant(user.created_at),
                 "updated_at": _instant(user.updated_at),
+                "suspended_at": _instant(user.suspended_at) if user.suspended_at else None,
+                "private_commits_count": user.private_commits_count,
             }
             for user in world.github_users
         ],

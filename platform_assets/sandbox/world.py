@@ -15,7 +15,11 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class GithubUser:
-    """A GitHub account as the local API serves it."""
+    """A GitHub account as the local API serves it.
+
+    One that is renamed is the same number with another login; one that was deleted is not there. Nobody sees one that
+    is suspended but whoever asks for it by its number. `private_commits_count` are commits where nobody may look.
+    """
 
     login: str
     database_id: int
@@ -26,6 +30,8 @@ class GithubUser:
     followers_count: int
     created_at: dt.datetime
     updated_at: dt.datetime
+    suspended_at: dt.datetime | None = None
+    private_commits_count: int = 0
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ developer_profiles = sa.Table(
     sa.Column("developer_id", sa.Text, primary_key=True, comment="The marketplace's developer."),
     sa.Column("github_login", sa.Text, comment="Login that was asked for; null when none is linked."),
     sa.Column("github_id", sa.BigInteger, comment="GitHub's id of the account, which survives a rename."),
-    sa.Column("state", sa.Text, nullable=False, comment="`fetched`, `not_linked`, `not_found` or `failed`."),
+    sa.Column("state", sa.Text, nullable=False, comment="How the account was found; see docs/github.md."),
     sa.Column("failure", sa.Text, comment="What the last failed fetch said; null after a success."),
     sa.Column("name", sa.Text, comment="Name on GitHub."),
     sa.Column("bio", sa.Text, comment="Bio on GitHub."),
@@ -87,7 +87,7 @@ developer_profiles = sa.Table(
     sa.Column(
         "fetched_at",
         Instant,
-        comment="When the profile was last read from GitHub; kept when a later read fails.",
+        comment="When GitHub last brought or confirmed what the row holds; kept when a later read fails.",
     ),
     sa.Column("attempted_at", Instant, nullable=False, comment="When the profile was last asked for."),
     updated_at(),

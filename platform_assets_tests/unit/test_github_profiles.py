@@ -7,12 +7,8 @@ import pandas as pd
 import pytest
 
 from platform_assets.clients.github_values import GithubProfile, ProfileResult, RepositoryWork
-from platform_assets.profiles.github_profiles import (
-    PROFILE_COLUMNS,
-    REPOSITORY_COLUMNS,
-    plan_refresh,
-    profile_rows,
-)
+from platform_assets.profiles.github_plan import plan_refresh
+from platform_assets.profiles.github_profiles import PROFILE_COLUMNS, REPOSITORY_COLUMNS, profile_rows
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 NO_PROFILES = pd.DataFrame(columns=PROFILE_COLUMNS)
@@ -137,6 +133,7 @@ def test_an_account_without_work_has_counts_of_zero_and_no_last_day() -> None:
         [fetched("octo")], developers(d1="octo"), NO_PROFILES, NO_REPOSITORIES, attempted_at=NOW
     )
     profile = row_of(rows.profiles, "d1")
+    assert profile["state"] == "empty"
     assert (profile["repositories_count"], profile["commits_count"]) == (0, 0)
     assert profile["last_contributed_on"] is None
     assert rows.repositories.empty

@@ -25,6 +25,7 @@ from graphql import (
     InlineFragmentNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    Undefined,
     get_named_type,
     value_from_ast,
 )
@@ -163,6 +164,10 @@ class _Walk:
         self, node: FieldNode, definition: GraphQLField, parents_count: int, path: tuple[str, ...]
     ) -> int:
         """How many objects a field gives for each parent; a connection's requests and nodes are added up."""
+        if "maxRepositories" in definition.args:
+            # No connection, but a list whose members are parents of connections. GitHub's formula does not speak of
+            # it; the cautious reading counts it with the most that it may hold.
+            return int(self.argument(node, "maxRepositories", definition.args["maxRepositories"]))
         if "first" not in definition.args:
             ids = self.argument(node, "ids", definition.args["ids"]) if "ids" in definition.args else None
             return len(ids) if ids else 1
@@ -196,7 +201,7 @@ class _Walk:
         for argument in node.arguments:
             if argument.name.value == name:
                 return value_from_ast(argument.value, definition.type, dict(self.variables))
-        return None
+        return None if definition.default_value is Undefined else definition.default_value
 
     def reads_nodes(self, node: FieldNode, definition: GraphQLField) -> bool:
         assert node.selection_set is not None

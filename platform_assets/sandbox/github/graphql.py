@@ -30,7 +30,7 @@ from starlette.routing import Route
 from platform_assets.sandbox.context import Sandbox
 from platform_assets.sandbox.github.cost import QueryCost, QueryProblem, query_cost
 from platform_assets.sandbox.github.http import Caller, answer, endpoint
-from platform_assets.sandbox.github.limits import Window
+from platform_assets.sandbox.github.limits import Limiter, Window
 from platform_assets.sandbox.github.resolvers import Objects, resolve_field
 from platform_assets.sandbox.github.store import GithubStore
 from platform_assets.sandbox.github.time import format_instant
@@ -40,7 +40,7 @@ _ROUTE = "/graphql"
 
 def routes(sandbox: Sandbox) -> list[Route]:
     """The endpoint's route, below GitHub's root."""
-    handler = partial(_serve, GithubStore(sandbox.state))
+    handler = partial(_serve, GithubStore(sandbox.state), sandbox.limiter)
     return [
         Route(
             _ROUTE,
@@ -69,7 +69,7 @@ def _parsed(query: str) -> tuple[DocumentNode | None, tuple[GraphQLError, ...]]:
     return document, tuple(validate(schema(), document))
 
 
-async def _serve(store: GithubStore, request: Request, caller: Caller) -> Response:
+async def _serve(store: GithubStore, limiter: Limiter, request: Request, caller: Caller) -> Response:
     try:
         call = await request.json()
     except ValueError:
@@ -99,6 +99,7 @@ async def _serve(store: GithubStore, request: Request, caller: Caller) -> Respon
         return answer({"errors": [{"type": "RATE_LIMITED", "message": message}]})
     if not _is_dry_run(operation, coerced):
         window.used += cost.points
+        limiter.charge_cpu(caller.token, "graphql", cost.nodes_count)
     objects = Objects(
         store,
         rate_limit=_rate_limit(window, cost),

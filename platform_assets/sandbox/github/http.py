@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,12 +54,27 @@ def endpoint(
             return answer({"message": "Requires authentication", "documentation_url": DOCS}, status=401)
         if token.startswith(REVOKED_PREFIX):
             return answer({"message": "Bad credentials", "documentation_url": DOCS}, status=401)
-        window = sandbox.limiter.window(token, resource, now=time.time())
-        response = await handler(request, Caller(token=token, user_id=user_id(token), window=window))
+        limiter = sandbox.limiter
+        window = limiter.window(token, resource)
+        refusal = limiter.enter(token, resource)
+        try:
+            caller = Caller(token=token, user_id=user_id(token), window=window)
+            response = _secondary_limit() if refusal else await handler(request, caller)
+        finally:
+            limiter.leave(token)
         response.headers.update(window.headers())
         return response
 
     return serve
+
+
+def _secondary_limit() -> Response:
+    message = (
+        "You have exceeded a secondary rate limit. Please wait a few minutes before you try again. If you reach out to "
+        "GitHub Support for help, please include the request ID."
+    )
+    link = f"{DOCS}/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits"
+    return answer({"documentation_url": link, "message": message}, status=403, headers={"retry-after": "60"})
 
 
 def answer(body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

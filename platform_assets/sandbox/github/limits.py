@@ -1,14 +1,25 @@
-"""GitHub's primary rate limit: hourly windows per token and resource, and the headers that tell of them.
+"""GitHub's rate limits: hourly windows per token and resource with their headers, and the secondary limits on bursts.
 
-What a GraphQL query costs is in `github_cost`. Windows live in memory: a restarted server has forgotten them.
+What a GraphQL query costs is in `cost.py`. All of it lives in memory: a restarted server has forgotten it. The numbers:
+https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 WINDOW_S = 3600
+
+CONCURRENT_CALLS = 100
+POINTS_PER_MINUTE = {"core": 900, "graphql": 2_000}
+CPU_S_PER_MINUTE = {"core": 90.0, "graphql": 60.0}
+"""GitHub's secondary limits of a token: calls in flight over both APIs, and per minute points and seconds of CPU time."""
+
+CPU_S_PER_NODE = 0.0005
+"""CPU time that GitHub takes for one node of a query, as far as it can be guessed: it publishes the limit, but no prices."""
 
 
 @dataclass
@@ -45,19 +56,62 @@ class Window:
         }
 
 
+@dataclass
+class Minute:
+    """What a token spent of one resource's secondary limits in the last 60 seconds."""
+
+    points: deque[float] = field(default_factory=deque)
+    cpu: deque[tuple[float, float]] = field(default_factory=deque)
+
+    def forget_before(self, moment: float) -> None:
+        """Drop what was spent before."""
+        while self.points and self.points[0] <= moment:
+            self.points.popleft()
+        while self.cpu and self.cpu[0][0] <= moment:
+            self.cpu.popleft()
+
+
 class Limiter:
     """The windows of all tokens.
 
     Args:
         limit: Calls (REST) or points (GraphQL) an hour; a change holds for windows that are open, too.
+        clock: Gives the seconds since 1970; a measurement may bring its own.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, clock: Callable[[], float]) -> None:
         self.limit = limit
+        self.clock = clock
+        self._in_flight: dict[str, int] = {}
+        self._minutes: dict[tuple[str, str], Minute] = {}
         self._windows: dict[tuple[str, str], Window] = {}
 
-    def window(self, token: str, resource: str, *, now: float) -> Window:
+    def enter(self, token: str, resource: str) -> str | None:
+        """Begin a call; gives the secondary limit that refuses it, if one does. Each entered call must `leave`."""
+        now, minute = self.clock(), self._minutes.setdefault((token, resource), Minute())
+        minute.forget_before(now - 60)
+        self._in_flight[token] = self._in_flight.get(token, 0) + 1
+        if self._in_flight[token] > CONCURRENT_CALLS:
+            return "too many concurrent requests"
+        if len(minute.points) >= POINTS_PER_MINUTE[resource]:
+            return "too many requests in a minute"
+        if sum(seconds for _, seconds in minute.cpu) >= CPU_S_PER_MINUTE[resource]:
+            return "too much compute time in a minute"
+        minute.points.append(now)
+        return None
+
+    def leave(self, token: str) -> None:
+        """End a call."""
+        self._in_flight[token] -= 1
+
+    def charge_cpu(self, token: str, resource: str, nodes_count: int) -> None:
+        """Note the CPU time of a call that answers with so many nodes."""
+        minute = self._minutes.setdefault((token, resource), Minute())
+        minute.cpu.append((self.clock(), nodes_count * CPU_S_PER_NODE))
+
+    def window(self, token: str, resource: str) -> Window:
         """The open window of a token; a new one when the last has passed."""
+        now = self.clock()
         key = (hashlib.sha256(token.encode()).hexdigest(), resource)
         window = self._windows.get(key)
         if window is None or now >= window.resets_at:

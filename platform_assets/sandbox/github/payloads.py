@@ -67,6 +67,7 @@ class Payloads:
             "following": 0,
             "created_at": user.created_at,
             "updated_at": user.updated_at,
+            **({"suspended_at": user.suspended_at} if user.suspended_at else {}),
         }
 
     def repository(self, repository: Repository, owner: User | None) -> Json:

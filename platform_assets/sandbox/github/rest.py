@@ -6,7 +6,6 @@ ETags, 304 and the primary limit are as GitHub's: a 304 costs nothing, an exhaus
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -20,7 +19,7 @@ from platform_assets.sandbox.context import Sandbox
 from platform_assets.sandbox.github.history import History
 from platform_assets.sandbox.github.http import DOCS, Caller, answer, endpoint, not_modified
 from platform_assets.sandbox.github.payloads import Payloads
-from platform_assets.sandbox.github.store import GithubStore, Repository
+from platform_assets.sandbox.github.store import GithubStore, Repository, User
 from platform_assets.sandbox.github.time import parse_instant
 
 _PAGE_SIZE = 30
@@ -37,13 +36,14 @@ def routes(sandbox: Sandbox) -> list[Route]:
         return Route(path, endpoint(sandbox, route=path, resource="core", handler=handler), methods=["GET"])
 
     async def rate_limit(_request: Request, caller: Caller) -> Response:
-        graphql = sandbox.limiter.window(caller.token, "graphql", now=time.time())
+        graphql = sandbox.limiter.window(caller.token, "graphql")
         core = caller.window.as_json()
         return answer({"resources": {"core": core, "graphql": graphql.as_json()}, "rate": core})
 
     readers: dict[str, Reader] = {
         "/users/{login}": _read_user,
         "/users/{login}/repos": _read_repositories,
+        "/user/{number:int}": _read_user_by_number,
         "/repos/{owner}/{name}": _read_repository,
         "/repos/{owner}/{name}/languages": _read_languages,
         "/repos/{owner}/{name}/topics": _read_topics,
@@ -94,7 +94,14 @@ def _read_nothing(_store: GithubStore, _request: Request) -> Response:
 
 
 def _read_user(store: GithubStore, request: Request) -> Response:
-    user = store.user(request.path_params["login"])
+    return _user_answer(store, request, store.user(request.path_params["login"]))
+
+
+def _read_user_by_number(store: GithubStore, request: Request) -> Response:
+    return _user_answer(store, request, store.any_user(request.path_params["number"]))
+
+
+def _user_answer(store: GithubStore, request: Request, user: User | None) -> Response:
     if user is None:
         return _not_found()
     repositories_count = len(store.repositories_of(user.login))

@@ -31,6 +31,8 @@ class User:
     followers_count: int
     created_at: str
     updated_at: str
+    suspended_at: str | None
+    private_commits_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +104,17 @@ class GithubStore:
         return world.anchor if world else dt.datetime.now(dt.UTC).date()
 
     def user(self, login: str) -> User | None:
-        """The account with a login, in any case."""
-        rows = self._rows("SELECT * FROM github_users WHERE login = ?", login)
+        """The account with a login, in any case; GitHub shows nobody one that it has suspended."""
+        rows = self._rows("SELECT * FROM github_users WHERE login = ? AND suspended_at IS NULL", login)
         return User(*rows[0]) if rows else None
 
     def user_by_id(self, database_id: str) -> User | None:
-        """The account with a numeric id."""
+        """The account with a numeric id, unless it is suspended."""
+        user = self.any_user(int(database_id)) if database_id.isdecimal() else None
+        return None if user is None or user.suspended_at else user
+
+    def any_user(self, database_id: int) -> User | None:
+        """The account with a numeric id, suspended or not."""
         rows = self._rows("SELECT * FROM github_users WHERE database_id = ?", database_id)
         return User(*rows[0]) if rows else None
 
