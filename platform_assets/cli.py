@@ -276,11 +276,6 @@ def explain_match_command(project_id: str, developer_id: str, as_json: bool) -> 
         explain.render(explanation, Console())
 
 
-@main.group()
-def explain() -> None:
-    """Say how a derived value comes about."""
-
-
 @explain.command("skill")
 @click.option("--developer", required=True, help="Id of the developer in the marketplace.")
 @click.option("--skill", required=True, help="Name of the skill in any known spelling, such as Go or golang.")

@@ -21,7 +21,7 @@ from platform_assets.clients.github_values import ProfileResult, RateBudget, Rep
 from platform_assets.clients.http_errors import BudgetSpentError, ServiceError
 from platform_assets.profiles.github_plan import KEEP_RATIO, REFRESH_AFTER, Plan, fit_budget, plan_refresh
 from platform_assets.profiles.github_profiles import known_watches, profile_rows, repository_work
-from platform_assets.tables import marketplace
+from platform_assets.tables import marketplace, matching
 from platform_assets.tables import platform as tables
 from platform_assets.tables.github_accounts import github_accounts
 
@@ -150,8 +150,8 @@ def developers_in_demand(database: Database) -> list[str]:
     """Developers whom somebody looks at: in matches or candidates, or with an open contract."""
     contracts = marketplace.contracts
     ids = sa.union(
-        sa.select(tables.matches.c.developer_id),
-        sa.select(tables.match_candidates.c.developer_id),
+        sa.select(matching.matches.c.developer_id),
+        sa.select(matching.match_candidates.c.developer_id),
         sa.select(contracts.c.developer_id).where(contracts.c.status.in_(["offered", "active"])),
     )
     return list(database.read(ids)["developer_id"])
