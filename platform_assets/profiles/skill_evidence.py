@@ -133,10 +133,10 @@ def bio_texts(developers: pd.DataFrame, vocabulary: Vocabulary) -> pd.DataFrame:
 
 def _own_work(repositories: pd.DataFrame, developers: pd.DataFrame, as_of: dt.date) -> pd.DataFrame:
     """Repositories of the developers, with their discounts and the product of these, `counted`."""
-    logins = developers["github_login"] if "github_login" in developers else pd.Series(dtype=object)
+    logins = developers.reindex(columns=["github_login"])["github_login"]
     is_program = {
         developer: is_bot(login if isinstance(login, str) else None)
-        for developer, login in zip(developers["developer_id"], logins.reindex(developers.index))
+        for developer, login in zip(developers["developer_id"], logins)
     }
     day = pd.Timestamp(as_of)
     is_own = repositories["developer_id"].isin(is_program) & (repositories["commits_count"] > 0)
@@ -144,10 +144,6 @@ def _own_work(repositories: pd.DataFrame, developers: pd.DataFrame, as_of: dt.da
     first, last = (_days(work[f"{end}_contributed_on"], latest=day) for end in ("first", "last"))
     work = work.assign(first=first.where(first <= last, last), last=last)
     span_days = (work["last"] - work["first"]).dt.days + 1
-    descriptions = (
-        work["description"] if "description" in work else pd.Series(None, index=work.index, dtype=object)
-    )
-    forks = work["is_fork"] if "is_fork" in work else pd.Series(False, index=work.index)
     discounts = [
         repository_discounts(
             repository,
@@ -161,8 +157,8 @@ def _own_work(repositories: pd.DataFrame, developers: pd.DataFrame, as_of: dt.da
         for developer, repository, is_fork, description, topics, commits, span in zip(
             work["developer_id"],
             work["repository"],
-            forks,
-            descriptions,
+            work["is_fork"],
+            work["description"],
             work["topics"],
             work["commits_count"],
             span_days,

@@ -72,7 +72,8 @@ def profiles_from_evidence(evidence: Evidence, *, model: Model | None = None) ->
     Returns:
         Rows of `platform.skill_profiles` with `COLUMNS`, sorted by key.
     """
-    ledger = evidence.ledger[evidence.ledger["weight"] > 0]
+    # A database orders texts in its own way, and the last bits of sums depend on the order.
+    ledger = evidence.ledger[evidence.ledger["weight"] > 0].sort_values([*KEYS, "source", "reference"])
     histories = skill_histories(evidence)
     github = histories.assign(github_confidence=confidence(histories, model=model))
     # Half a commit is too little, whatever is left of more.

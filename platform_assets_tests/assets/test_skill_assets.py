@@ -111,7 +111,7 @@ def test_a_young_marketplace_is_not_evaluated_and_not_red(settled):
 
 def test_what_is_not_evaluated_yet_alerts_nobody(settled):
     settled.run("developer_profiles", "skill_confidence")
-    states = read_check_states(settled.definitions(), settled.instance)
+    states = read_check_states(settled.definitions().resolve_asset_graph(), settled.instance)
 
     alert_on_checks(settled.database, states, now=NOW)
 

@@ -171,7 +171,8 @@ def test_the_parts_of_each_explanation_add_up_to_the_confidence(
 def test_the_ledger_alone_gives_the_same_confidences_in_any_order(
     work: list[dict[str, Any]], seed: int
 ) -> None:
-    evidence = collect(work)
+    more = [{"contract_id": f"c{i}", "client_rating": i / 3} for i in range(1, 9)]
+    evidence = collect(work, contracts=contracts(*more))
     shuffled = Evidence(
         *(frame.sample(frac=1, random_state=seed) for frame in (evidence.ledger, evidence.wholes))
     )

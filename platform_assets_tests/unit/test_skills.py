@@ -37,6 +37,8 @@ def _repositories(*rows: dict[str, Any]) -> pd.DataFrame:
     defaults = {
         "developer_id": "ada",
         "repository": "ada/engine",
+        "description": None,
+        "is_fork": False,
         "languages": {"Python": 1_000},
         "topics": [],
         "commits_count": 40,
