@@ -90,7 +90,7 @@ class Columns:
     sparse_count: int
 
 
-def plan_columns(projects: ProjectRows, developers: DeveloperFeatures) -> Columns:
+def plan_columns(projects: ProjectRows, developers: DeveloperFeatures, *, most_dense: int) -> Columns:
     """Make dense what would cost most lookups: developers who have it times projects that ask for it."""
     cost = np.concatenate(
         [
@@ -103,7 +103,7 @@ def plan_columns(projects: ProjectRows, developers: DeveloperFeatures) -> Column
     slots = np.full(len(cost), -1, dtype=np.int32)
     slots[order[:used]] = np.arange(used, dtype=np.int32)
     skills_count = developers.skills.shape[1]
-    dense_count = min(used, DENSE_COLUMNS)
+    dense_count = min(used, most_dense)
     return Columns(slots[:skills_count], slots[skills_count:], dense_count, used - dense_count)
 
 

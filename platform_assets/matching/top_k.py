@@ -20,6 +20,7 @@ from platform_assets.matching.blocks import PairFilter, ProjectBlock
 from platform_assets.matching.features import DeveloperFeatures, ProjectFeatures
 from platform_assets.matching.kernels import (
     BFLOAT16,
+    DENSE_COLUMNS,
     DeveloperSide,
     Kernel,
     best_kernel,
@@ -44,17 +45,21 @@ class BlockShape:
         projects: Projects of a block. 256 × 16,384 fills matrix units and stays within caches.
         developers: Developers of a chunk; memory beyond the features themselves grows with it.
         workers: Threads; None is one for each core that the process may use.
+        dense_columns: Skills and words in the matrix product; the rest is a sparse product.
         kernel: What approximates; None is the quickest there is.
     """
 
     projects: int = 256
     developers: int = 16_384
     workers: int | None = None
+    dense_columns: int = DENSE_COLUMNS
     kernel: Kernel | None = None
 
     def __post_init__(self) -> None:
-        if self.projects < 1 or self.developers < 1 or (self.workers is not None and self.workers < 1):
+        if min(self.projects, self.developers, 1 if self.workers is None else self.workers) < 1:
             raise ValueError(f"Blocks hold at least one of each: {self}")
+        if self.dense_columns < 0:
+            raise ValueError(f"There can't be fewer than no dense columns: {self}")
 
 
 DEFAULT_SHAPE = BlockShape()
@@ -106,7 +111,7 @@ def best_pairs(
     rows = project_rows(projects, developers)
     floor = np.full(len(projects), -np.inf) if at_least is None else at_least
     kernel = shape.kernel or best_kernel(len(developers.developer_ids), len(projects), developers.dimensions)
-    columns = plan_columns(rows, developers)
+    columns = plan_columns(rows, developers, most_dense=shape.dense_columns)
     standings = standing(developers, weights)
     side = project_side(
         rows, columns, weights, kernel, largest_standing=float(np.abs(standings).max(initial=0.0))

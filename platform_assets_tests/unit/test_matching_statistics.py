@@ -6,7 +6,7 @@ import matching_inputs as given_that
 import numpy as np
 import pytest
 
-from platform_assets.matching.repositories import SHARE_BITS, count_words, on_grid
+from platform_assets.matching.repositories import SHARE_BITS, VECTOR_BITS, count_words, on_grid
 from platform_assets.matching.statistics import REPOSITORY_WORDS, CorpusStatistics
 
 
@@ -94,6 +94,22 @@ def test_topics_count_as_one_text_and_each_subject_as_one():
     )
     counts = count_words(work)
     assert dict(zip(counts.words, counts.counts.toarray()[0])) == {"web": 3.0, "server": 1.0, "fix": 1.0}
+
+
+def test_whatever_is_multiplied_in_a_score_lies_on_its_grid():
+    tables = given_that.random_tables(5, 60, 8, dimensions=384)
+    developers, projects = tables.developers(), tables.projects()
+
+    def on(values, bits):
+        scaled = np.asarray(values, dtype=np.float64) * 2.0**bits
+        return len(scaled) > 0 and bool((scaled == np.rint(scaled)).all())
+
+    assert on(developers.vectors, VECTOR_BITS)
+    assert all(on(project.vector, VECTOR_BITS) for project in projects if project.vector is not None)
+    assert on(developers.skills.data, SHARE_BITS)
+    assert on(developers.words.data, SHARE_BITS)
+    for project in projects:
+        assert on([1.0, *project.skills.values(), *project.words.values()], SHARE_BITS)
 
 
 @pytest.mark.parametrize("bits", [20, 24])

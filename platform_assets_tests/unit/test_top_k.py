@@ -61,6 +61,7 @@ _SHAPES = st.builds(
     projects=st.integers(1, 6),
     developers=st.integers(1, 60),
     workers=st.integers(1, 3),
+    dense_columns=st.sampled_from([0, 2, 252]),
     kernel=st.sampled_from([FLOAT32, BFLOAT16]),
 )
 
@@ -97,12 +98,16 @@ def test_the_result_is_that_of_scoring_and_sorting_every_permitted_pair(
     assert _rows(found) == _brute_force(projects, developers, may_match, k + reserve, weights)
 
 
-@pytest.mark.parametrize("kernel", [FLOAT32, BFLOAT16])
-@pytest.mark.parametrize("passed", [0.002, 0.03, 0.6])
-def test_a_pool_of_many_chunks_is_searched_exactly_whatever_the_filters_let_through(kernel, passed):
-    developers, projects = given_that.random_marketplace(11, 4_000, 7, dimensions=48)
-    may_match = np.random.default_rng(1).random((7, 4_000)) < passed
-    shape = BlockShape(projects=3, developers=1_500, kernel=kernel)
+@pytest.mark.parametrize(
+    ("passed", "dense_columns", "kernel"),
+    [(0.002, 252, FLOAT32), (0.03, 2, BFLOAT16), (0.6, 0, FLOAT32), (0.6, 2, BFLOAT16), (0.6, 252, BFLOAT16)],
+)
+def test_a_pool_of_many_chunks_is_searched_exactly_whatever_the_filters_let_through(
+    passed, dense_columns, kernel
+):
+    developers, projects = given_that.random_marketplace(11, 2_500, 7, dimensions=48)
+    may_match = np.random.default_rng(1).random((7, 2_500)) < passed
+    shape = BlockShape(projects=3, developers=1_000, dense_columns=dense_columns, kernel=kernel)
 
     found = _rank(
         projects, developers, lambda rows, positions: may_match[rows, positions], k=20, reserve=5, shape=shape
@@ -212,6 +217,8 @@ def test_senseless_arguments_are_refused():
         best_pairs(projects, developers, _everybody, count=0)
     with pytest.raises(ValueError, match="at least one"):
         BlockShape(projects=0)
+    with pytest.raises(ValueError, match="dense columns"):
+        BlockShape(dense_columns=-1)
 
 
 def test_mixed_dimensions_are_refused():
