@@ -67,6 +67,8 @@ setup(
             # The exact search that benchmarks.matching compares with.
             "faiss-cpu",
             "hypothesis",
+            # Draws how the benchmarks' times grow.
+            "matplotlib",
             "mypy",
             "pandas-stubs",
             "playwright",

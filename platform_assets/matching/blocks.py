@@ -122,19 +122,22 @@ class ProjectBlock:
         allowed: PairFilter,
     ) -> None:
         """Compare the projects with a chunk of developers."""
+        rough = _comparable(rough_products(self._side, self._span, side, self._kernel), self._kernel)
         chunk = _Chunk(
             developers,
             positions,
-            _comparable(rough_products(self._side, self._span, side, self._kernel), self._kernel),
+            rough,
+            np.empty(rough.shape, dtype=np.bool_),
             *sparse_products(self._side, self._span, side),
         )
         for times in _WANTED_TIMES:
             unbounded = np.flatnonzero(np.isneginf(self._thresholds))
             if not len(unbounded) or chunk.width < _GROUP * self._count:
                 break
-            promising = self._promising(chunk, unbounded, times * self._count)
-            self._raise_thresholds(self._look(chunk, promising, allowed))
-        found = self._look(chunk, self._possible(chunk), allowed)
+            self._promising(chunk, unbounded, times * self._count)
+            self._raise_thresholds(self._look(chunk, allowed))
+        self._possible(chunk)
+        found = self._look(chunk, allowed)
         survivors = self._survivors.joined(found)
         self._raise_thresholds([survivors])
         self._survivors = survivors.kept(survivors.upper >= self._thresholds[survivors.rows])
@@ -150,35 +153,40 @@ class ProjectBlock:
         kept = order[(places < self._count) & (scores.points[order] >= at_least[rows[order]])]
         return rows[kept], positions[kept], scores.rows(kept)
 
-    def _promising(self, chunk: _Chunk, rows: Integers, count: int) -> Integers:
-        """About `count` pairs of high approximate score of each of some rows: they give a first threshold."""
+    def _promising(self, chunk: _Chunk, rows: Integers, count: int) -> None:
+        """Mark about `count` pairs of high approximate score of each of some rows: they give a first threshold."""
         groups = chunk.width // _GROUP
-        rough = chunk.rough[rows, : groups * _GROUP]
-        grouped = rough.reshape(len(rows), _GROUP, groups).max(axis=1)
+        rough = chunk.rough if len(rows) == len(chunk.rough) else chunk.rough[rows]
+        grouped = rough[:, : groups * _GROUP].reshape(len(rows), _GROUP, groups).max(axis=1)
         place = groups - min(groups, count)
-        threshold = np.partition(grouped, place, axis=1)[:, [place]]
-        found, columns = np.nonzero(rough >= threshold)
-        return rows[found] * chunk.width + columns
+        thresholds = np.partition(grouped, place, axis=1)[:, place]
+        chunk.marked[:] = False
+        chunk.marked[rows] = rough >= thresholds[:, None]
 
-    def _possible(self, chunk: _Chunk) -> Integers:
-        """Pairs whose upper bound may reach the threshold: all others surely don't."""
+    def _possible(self, chunk: _Chunk) -> None:
+        """Mark the pairs whose upper bound may reach the threshold: all others surely don't."""
         relative = self._kernel.result_roundoff
         needed = self._thresholds - self._error - self._largest_rest
-        may_reach = chunk.rough >= _at_most(needed / (1 + relative), self._kernel)[:, None]
+        least = _at_most(needed / (1 + relative), self._kernel)[:, None]
+        np.greater_equal(chunk.rough, least, out=chunk.marked)
         rough = _values(chunk.rough.ravel()[chunk.sparse_pairs], self._kernel)
         upper = rough + relative * np.abs(rough) + chunk.sparse_values
-        lifted = chunk.sparse_pairs[upper >= needed[chunk.sparse_pairs // chunk.width]]
-        may_reach.ravel()[lifted] = True
-        return np.flatnonzero(may_reach)
+        lifted = chunk.sparse_pairs[upper >= np.repeat(needed, chunk.sparse_counts)]
+        chunk.marked.ravel()[lifted] = True
 
-    def _look(self, chunk: _Chunk, pairs: Integers, allowed: PairFilter) -> list[_Survivors]:
-        """Bounds of those of the pairs that may be matched and reach the threshold."""
+    def _look(self, chunk: _Chunk, allowed: PairFilter) -> list[_Survivors]:
+        """Bounds of those of the marked pairs that may be matched and reach the threshold."""
+        pairs = np.flatnonzero(chunk.marked)
+        sparse_part = np.zeros(len(pairs), dtype=np.float32)
+        is_marked = chunk.marked.ravel()[chunk.sparse_pairs]
+        sparse_part[np.searchsorted(pairs, chunk.sparse_pairs[is_marked])] = chunk.sparse_values[is_marked]
         return [
-            self._bounded(chunk, pairs[start : start + _PAIRS_AT_ONCE], allowed)
+            self._bounded(chunk, pairs[start:end], sparse_part[start:end], allowed)
             for start in range(0, len(pairs), _PAIRS_AT_ONCE)
+            for end in [start + _PAIRS_AT_ONCE]
         ]
 
-    def _bounded(self, chunk: _Chunk, pairs: Integers, allowed: PairFilter) -> _Survivors:
+    def _bounded(self, chunk: _Chunk, pairs: Integers, sparse_part: Rough, allowed: PairFilter) -> _Survivors:
         rows = pairs // chunk.width
         positions = chunk.positions[pairs - rows * chunk.width]
         may_match = allowed(rows + self._span.start, positions)
@@ -188,7 +196,7 @@ class ProjectBlock:
         weights = self._weights
         score = (
             rough
-            + chunk.sparse_part(pairs)
+            + sparse_part[may_match]
             + weights.rate.value
             * np.nan_to_num(rate_terms(self._projects, chunk.developers, project_rows, positions))
             + weights.availability.value
@@ -218,25 +226,23 @@ class _Chunk:
         developers: All developers.
         positions: Which of them are the chunk's, in the order of the columns.
         rough: Approximate dense scores, in a form in which larger is better, shape (rows, width).
-        sparse_pairs: Pairs that share a sparse skill or word, ascending.
+        marked: Pairs to look at, shape (rows, width).
+        sparse_pairs: Pairs that share a sparse skill or word, row by row.
         sparse_values: What that adds to their score.
+        sparse_counts: Number of them in each row.
     """
 
     developers: DeveloperFeatures
     positions: Integers
     rough: npt.NDArray[Any]
+    marked: Mask
     sparse_pairs: Integers
     sparse_values: Rough
+    sparse_counts: Integers
 
     @property
     def width(self) -> int:
         return len(self.positions)
-
-    def sparse_part(self, pairs: Integers) -> Floats:
-        if not len(self.sparse_pairs):
-            return np.zeros(len(pairs))
-        places = np.minimum(np.searchsorted(self.sparse_pairs, pairs), len(self.sparse_pairs) - 1)
-        return np.where(self.sparse_pairs[places] == pairs, self.sparse_values[places], 0.0)
 
 
 def _comparable(product: Any, kernel: Kernel) -> npt.NDArray[Any]:

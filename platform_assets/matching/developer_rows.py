@@ -66,11 +66,11 @@ def words_of(
     counts: WordCounts,
     statistics: CorpusStatistics,
 ) -> NamedColumns:
-    """The best of a developer's repositories for each word: √n, at most 1, for n texts of their own or their colleagues'.
+    """The best of a developer's repositories for each word: √n, at most 1, for n texts that hold it.
 
-    Word by word, so that a word counts once for a developer however many repositories it is found in.
+    In a shared repository n is the mean of its contributors as the statistics have it: what it is about, which single
+    commits would only blur. Word by word, so that a word counts once however many repositories it is found in.
     """
-    own = counts.counts.tocoo()
     names = [*statistics.words, *sorted(set(counts.words) - statistics.word_columns.keys())]
     columns = {word: column for column, word in enumerate(names)}
     column_of = np.array([columns[word] for word in counts.words], dtype=np.int64)
@@ -78,7 +78,9 @@ def words_of(
         [statistics.repository_rows.get(name, -1) for name in repositories["repository"]], dtype=np.int64
     )
     shared = statistics.repository_words[shared_row[shared_row >= 0]].tocoo()
-    rows = np.concatenate([row_developer[own.row], row_developer[shared_row >= 0][shared.row]])
+    alone = np.flatnonzero(shared_row < 0)
+    own = counts.counts[alone].tocoo()
+    rows = np.concatenate([row_developer[alone][own.row], row_developer[shared_row >= 0][shared.row]])
     found = np.concatenate([column_of[own.col], shared.col.astype(np.int64)])
     use = np.minimum(1.0, np.sqrt(np.concatenate([own.data, shared.data])))
     return NamedColumns(_largest(rows, found, use, (developers_count, len(names))), columns)

@@ -123,10 +123,10 @@ class Filters:
         return ~(shared < _numbers(self.projects["min_overlap_hours"])[:, None])
 
     @cached_property
-    def contracted(self) -> Integers:
-        """Pairs bound by a contract, as sorted numbers of `pair_numbers`."""
+    def contracted(self) -> _PairSet:
+        """Projects and developers bound by a contract."""
         binding = self.contracts[~self.contracts["status"].isin(_PARTED_STATUSES)]
-        return self._sorted_pairs(binding.assign(place=binding["project_id"].map(self.project_positions)))
+        return self._pair_set(binding["project_id"].map(self.project_positions), binding["developer_id"])
 
     @cached_property
     def clients(self) -> tuple[Integers, Mapping[str, int]]:
@@ -135,20 +135,42 @@ class Filters:
         return codes.astype(np.int64), {str(name): code for code, name in enumerate(names)}
 
     @cached_property
-    def blocked(self) -> Integers:
-        """Clients and developers who must not meet, as sorted numbers of `pair_numbers`."""
-        return self._sorted_pairs(self.blocks.assign(place=self.blocks["client_id"].map(self.clients[1])))
+    def blocked(self) -> _PairSet:
+        """Clients and developers who must not meet."""
+        return self._pair_set(self.blocks["client_id"].map(self.clients[1]), self.blocks["developer_id"])
 
-    def pair_numbers(self, places: Integers, positions: Integers) -> Integers:
-        """One number for a pair of a place and a developer's position."""
-        numbers: Integers = places * max(1, len(self.developers)) + positions
-        return numbers
+    def are_among(self, known: _PairSet, places: Integers, positions: Integers) -> Mask:
+        """Which pairs of a place and a developer's position are in a set."""
+        mask = known.has_any[positions]
+        # Few developers are in any pair; only theirs are looked up.
+        some = np.flatnonzero(mask)
+        numbers = places[some] * len(self.developers) + positions[some]
+        found = np.minimum(np.searchsorted(known.numbers, numbers), len(known.numbers) - 1)
+        mask[some] = known.numbers[found] == numbers
+        return mask
 
-    def _sorted_pairs(self, frame: pd.DataFrame) -> Integers:
-        position = frame["developer_id"].map(self.developer_positions)
-        is_here = (frame["place"].notna() & position.notna()).to_numpy(dtype=np.bool_)
-        places = frame["place"].to_numpy()[is_here].astype(np.int64)
-        return np.unique(self.pair_numbers(places, position.to_numpy()[is_here].astype(np.int64)))
+    def _pair_set(self, places: pd.Series, developer_ids: pd.Series) -> _PairSet:
+        positions = developer_ids.map(self.developer_positions)
+        is_here = (places.notna() & positions.notna()).to_numpy(dtype=np.bool_)
+        own = positions.to_numpy()[is_here].astype(np.int64)
+        has_any = np.zeros(len(self.developers), dtype=np.bool_)
+        has_any[own] = True
+        return _PairSet(
+            np.unique(places.to_numpy()[is_here].astype(np.int64) * len(self.developers) + own), has_any
+        )
+
+
+@dataclass(frozen=True)
+class _PairSet:
+    """Pairs of a place and a developer.
+
+    Attributes:
+        numbers: place × number of developers + position, ascending.
+        has_any: Whether a developer is in any pair.
+    """
+
+    numbers: Integers
+    has_any: Mask
 
 
 def allowed_pairs(filters: Filters, projects: Integers, developers: Integers) -> Mask:
@@ -254,18 +276,11 @@ def _time_zone(filters: Filters, projects: Integers, developers: Integers) -> Ma
 
 
 def _not_contracted(filters: Filters, projects: Integers, developers: Integers) -> Mask:
-    return ~_is_in(filters.contracted, filters.pair_numbers(projects, developers))
+    return ~filters.are_among(filters.contracted, projects, developers)
 
 
 def _not_blocked(filters: Filters, projects: Integers, developers: Integers) -> Mask:
-    return ~_is_in(filters.blocked, filters.pair_numbers(filters.clients[0][projects], developers))
-
-
-def _is_in(known: Integers, numbers: Integers) -> Mask:
-    if not len(known):
-        return np.zeros(len(numbers), dtype=np.bool_)
-    mask: Mask = known[np.minimum(np.searchsorted(known, numbers), len(known) - 1)] == numbers
-    return mask
+    return ~filters.are_among(filters.blocked, filters.clients[0][projects], developers)
 
 
 FILTERS: Mapping[str, Callable[[Filters, Integers, Integers], Mask]] = {

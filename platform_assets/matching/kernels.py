@@ -198,7 +198,7 @@ class DeveloperSide:
     Attributes:
         dense: One matrix per place in developers' lists of vectors, in the kernel's format: the first holds all, the
             next those with a second vector, and so on; developers stand in the order of falling numbers of vectors.
-        sparse: What they have of the sparse columns, shape (developers, sparse columns).
+        sparse: What they have of the sparse columns, transposed, shape (sparse columns, developers).
     """
 
     dense: list[Any]
@@ -230,7 +230,7 @@ def developer_side(
         some = first[: int(np.count_nonzero(facets_count > place))].copy()
         some[:, :dimensions] = developers.vectors[starts[positions[: len(some)]] + place]
         dense.append(_in_format(some, kernel))
-    return DeveloperSide(dense, sparse)
+    return DeveloperSide(dense, sparse.T.tocsr())
 
 
 def _parts(values: Floats) -> Rough:
@@ -261,16 +261,18 @@ def rough_products(projects: ProjectSide, rows: slice, developers: DeveloperSide
     return product
 
 
-def sparse_products(projects: ProjectSide, rows: slice, developers: DeveloperSide) -> tuple[Integers, Rough]:
+def sparse_products(
+    projects: ProjectSide, rows: slice, developers: DeveloperSide
+) -> tuple[Integers, Rough, Integers]:
     """What sparse skills and words add to pairs of a block of projects with the developers.
 
     Returns:
-        Pairs that share any, as row × number of developers + column, ascending; and what they add.
+        Pairs that share any, as row × number of developers + column, row by row; what they add; their number by row.
     """
-    # Turning a product over puts its entries in order at a fraction of the cost of sorting them.
-    product = (developers.sparse @ projects.sparse[rows].T).T.tocsr()
-    first = np.arange(product.shape[0]) * product.shape[1]
-    return np.repeat(first, np.diff(product.indptr)) + product.indices, product.data
+    product = projects.sparse[rows] @ developers.sparse
+    counts = np.diff(product.indptr)
+    first = np.arange(product.shape[0], dtype=np.int64) * product.shape[1]
+    return np.repeat(first, counts) + product.indices, product.data, counts
 
 
 def _entries(matrix: csr_matrix) -> Integers:

@@ -1,5 +1,6 @@
 """The command line's answers to what is wrong around it: one clear message, exit status 2, nothing changed."""
 
+import datetime as dt
 import json
 import os
 import socket
@@ -15,6 +16,8 @@ from scripted_http import Reply, serve
 from platform_assets.cli import main
 from platform_assets.clients.database import Database
 from platform_assets.clients.embedded_postgres import postgres_status, stop_postgres
+from platform_assets.sandbox.generator.generate import generate_world
+from platform_assets.sandbox.load import load_marketplace
 
 
 @pytest.fixture
@@ -363,3 +366,19 @@ def test_help_imports_nothing_heavy():
 
     assert result.stdout.splitlines()[-1] == "[]"
     assert "evaluate" in result.stdout
+
+
+def test_a_pair_that_does_not_exist_is_answered_with_similar_ones(invoke, production, database_url):
+    database = Database(database_url)
+    load_marketplace(
+        database, generate_world(seed=3, developers_count=3, projects_count=2, anchor=dt.date(2026, 11, 1))
+    )
+    database.close()
+    pair = ("explain", "match", "--project", "prj_00001", "--developer")
+
+    assert_refused(invoke(*pair, "dev_1", **production), "no developer 'dev_1'", "Did you mean dev_00001")
+    told = invoke(*pair, "dev_00001", "--json", **production)
+
+    assert told.exit_code == 0
+    assert json.loads(told.output)["standing"] == "Not matched: refused by project_not_open."
+    assert invoke("explain", "match", **production).exit_code == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import matching_inputs as given_that
 import numpy as np
 import pytest
-from changing_marketplace import World, changed_at_random
+from changing_marketplace import Changes, Developer, World, changed_at_random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,7 +51,7 @@ def refreshed(world, base, statistics, changes, places):
     )
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 1_000_000),
     developers_count=st.integers(0, 30),
@@ -143,6 +143,26 @@ def test_a_list_is_scanned_again_only_when_its_spare_places_are_used_up():
         lists = found.lists
 
     assert rescans == [0, 0, 1, 0]
+
+
+@pytest.mark.parametrize(("joins", "expected"), [("a", ["a", "b"]), ("d", ["b", "c"])])
+def test_a_tie_on_the_last_place_goes_by_id(joins, expected):
+    world = World(np.random.default_rng(6))
+    for name in ("b", "c"):
+        world.set_developer(name)
+    world.set_project("p0")
+    places, statistics = Places(2, 0, 0), world.statistics()
+    for name in ("b", "c", joins):
+        # Nothing is known of anybody: all score alike.
+        world.developers[name] = Developer({"developer_id": name}, [], [], [])
+    everybody = dict(world.developers)
+    del world.developers[joins]
+    lists = world.full(statistics, places).lists
+    world.developers = everybody
+    found = refreshed(world, lists, statistics, Changes({joins}, set(), set()), places)
+
+    assert [row["developer_id"] for row in rows(found.lists)] == expected
+    assert rows(found.lists) == rows(world.full(statistics, places).lists)
 
 
 def test_developers_who_are_only_seen_in_other_lists_do_not_widen_a_short_one():
