@@ -15,6 +15,7 @@ import platform_assets.profiles.assets
 import platform_assets.profiles.checks
 from platform_assets.resources import resource_definitions
 from platform_assets.schedules import build_jobs, build_schedules
+from platform_assets.sensors import build_sensors
 from platform_assets.settings import Settings, load_settings
 
 DOMAINS = (
@@ -40,11 +41,13 @@ def build_definitions(settings: Settings | None = None, **overrides: Any) -> dg.
     """
     settings = settings or load_settings()
     loggers = overrides.pop("loggers", None)
+    jobs = build_jobs()
     return dg.Definitions(
         assets=[asset for assets, _ in DOMAINS for asset in assets.ASSETS],
         asset_checks=[check for _, checks in DOMAINS for check in checks.CHECKS],
-        jobs=build_jobs(),
+        jobs=jobs,
         schedules=build_schedules(),
+        sensors=build_sensors(jobs),
         resources={**resource_definitions(settings), **overrides},
         # The multiprocess default costs some 40 core-seconds more per run of this size; heavy work uses threads.
         executor=dg.in_process_executor,

@@ -193,7 +193,7 @@ def report_checks(
     now = dt.datetime.now(dt.UTC)
     with open_instance(settings) as instance:
         states = check_states.read_check_states(
-            build_definitions(settings), instance, group=group, failed_only=failed_only
+            build_definitions(settings).resolve_asset_graph(), instance, group=group, failed_only=failed_only
         )
     if format_ == "json":
         click.echo(check_report.render_json(states, generated_at=now))

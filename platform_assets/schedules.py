@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from platform_assets.clients.database import Database
+from platform_assets.monitoring.run_history import QUEUE_TAG
 from platform_assets.profiles.graph_projection import RECONCILE_TAG
 from platform_assets.resources import Clock
 
 if TYPE_CHECKING:
     # What define_asset_job returns has no public name.
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
-
-QUEUE_TAG = "platform/queue"
 
 UNFINISHED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
 

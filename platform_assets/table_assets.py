@@ -24,6 +24,15 @@ OWNERS = {
 
 QUEUE_OF_GROUP = {"profiles": "ai_services", "matching": "matching", "payments": "payments"}
 
+PLATFORM_OWNER = "team:platform"
+"""Answers for what belongs to no domain."""
+
+
+def owner_of_queue(queue: str | None) -> str:
+    """The team that answers for the runs of a queue."""
+    owners = {QUEUE_OF_GROUP[group]: owner for group, owner in OWNERS.items()}
+    return owners.get(queue or "", PLATFORM_OWNER)
+
 
 def column_schema(table: sa.Table) -> dg.TableSchema:
     """The table's columns as the Dagster UI shows them: type, description, nullability, key."""

@@ -195,10 +195,10 @@ def github_client(url: str, *, timeout_s: float = 10.0) -> GithubClient:
     return GithubClient(url=url, token="sandbox-token", timeout_s=timeout_s, backoff_s=0.01)
 
 
-def gateway_client(url: str, *, retries_count: int = 0, timeout_s: float = 10.0) -> PaymentGateway:
-    return PaymentGateway(
-        url=url, api_key="sk_test_sandbox", timeout_s=timeout_s, retries_count=retries_count
-    )
+def gateway_client(
+    url: str, *, api_key: str = "sk_test_sandbox", retries_count: int = 0, timeout_s: float = 10.0
+) -> PaymentGateway:
+    return PaymentGateway(url=url, api_key=api_key, timeout_s=timeout_s, retries_count=retries_count)
 
 
 def gemini_client(url: str, *, timeout_s: float = 10.0, tokens_per_day: int = 2_000_000) -> GeminiClient:

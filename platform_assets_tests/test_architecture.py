@@ -28,9 +28,11 @@ MAY_IMPORT_DAGSTER = {
     "resources.py",
     "run_progress.py",
     "schedules.py",
+    "sensors.py",
     "table_assets.py",
     *(f"{domain}/{name}" for domain in DOMAINS for name in ("assets.py", "checks.py")),
     "monitoring/check_states.py",
+    "monitoring/run_history.py",
 }
 
 

@@ -42,6 +42,7 @@ __all__ = [
     "is_among",
     "is_not_among",
     "is_transient",
+    "is_transient_report",
     "validate_rows",
     "write_quarantine",
 ]
@@ -307,8 +308,24 @@ def is_transient(error: BaseException) -> bool:
         return False
     if original.sqlstate is not None:
         return original.sqlstate.startswith(_TRANSIENT_SQLSTATES)
-    if not isinstance(original, psycopg.OperationalError):
-        return False
+    return isinstance(original, psycopg.OperationalError) and _can_pass(str(original))
+
+
+def is_transient_report(class_name: str, message: str) -> bool | None:
+    """What `is_transient` says, of an error that only its class name and text are left of, as in a stored event.
+
+    Returns:
+        None when it is no error of the database.
+    """
+    name = class_name.rpartition(".")[2]
+    original = getattr(psycopg.errors, name, None) or getattr(psycopg, name, None)
+    if not isinstance(original, type) or not issubclass(original, psycopg.Error):
+        return None
+    if original.sqlstate is not None:
+        return original.sqlstate.startswith(_TRANSIENT_SQLSTATES)
+    return issubclass(original, psycopg.OperationalError) and _can_pass(message)
+
+
+def _can_pass(message: str) -> bool:
     # Without a state there was no session. `FATAL` is a server that answered and refused; only some of it passes.
-    message = str(original)
     return "FATAL" not in message or any(reason in message for reason in _PASSING_REFUSALS)

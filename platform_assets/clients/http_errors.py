@@ -36,6 +36,10 @@ _SECRETS = re.compile(
 )
 
 
+_MOMENT = "%Y-%m-%d %H:%M:%S"
+_STATED_MOMENT = re.compile(r"\(not before (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC\)")
+
+
 class Kind(StrEnum):
     """Whether and when a rerun can help."""
 
@@ -73,7 +77,7 @@ class ServiceError(PlatformError):
         self.detail = shown(detail)
         self.retry_at = retry_at
         answer = f"HTTP {status}: {self.detail}" if status else self.detail
-        when = f" (not before {retry_at:%Y-%m-%d %H:%M:%S} UTC)" if retry_at else ""
+        when = f" (not before {retry_at:{_MOMENT}} UTC)" if retry_at else ""
         super().__init__(f"{service}: could not {action}: {answer}. {self.advice}{when}.")
 
     def wait_s(self, now: dt.datetime) -> float:
@@ -112,6 +116,12 @@ def shown(text: str) -> str:
     """`text` on one line, shortened, with whatever looks like a secret blotted out."""
     line = " ".join(_SECRETS.sub("[secret]", text).split())
     return line if len(line) <= DETAIL_CHARS else line[: DETAIL_CHARS - 1] + "…"
+
+
+def stated_retry_at(message: str) -> dt.datetime | None:
+    """The moment (UTC) before which, by the text of a `ServiceError`, a rerun is pointless; None when it states none."""
+    stated = _STATED_MOMENT.search(message)
+    return dt.datetime.strptime(stated[1], _MOMENT).replace(tzinfo=dt.UTC) if stated else None
 
 
 def retry_after(headers: Mapping[str, str], *, now: dt.datetime) -> dt.datetime | None:

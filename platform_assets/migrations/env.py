@@ -7,11 +7,12 @@ from alembic.autogenerate.api import AutogenContext
 from pgvector.sqlalchemy import Vector
 
 from platform_assets.migrations.migrate import SCHEMAS, VERSION_SCHEMA
-from platform_assets.tables import (
+from platform_assets.tables import (  # noqa: F401  (some only add their tables to a schema's)
     monitoring,
-    payments,  # noqa: F401  (adds its tables to platform's)
+    payments,
     platform,
-    skill_graph,  # noqa: F401  (so does this)
+    recovery,
+    skill_graph,
 )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import dagster as dg
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.storage.asset_check_execution_record import (
     COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES as COMPLETED,
 )
@@ -33,16 +34,16 @@ class UnknownGroupError(PlatformError):
 
 
 def read_check_states(
-    definitions: dg.Definitions,
+    graph: AssetGraph,
     instance: dg.DagsterInstance,
     *,
     group: str | None = None,
     failed_only: bool = False,
 ) -> list[CheckState]:
-    """Read how every check of the definitions stands.
+    """Read how every check of the asset graph stands.
 
     Args:
-        definitions: Which checks there are.
+        graph: Which checks there are.
         instance: Where their executions are recorded.
         group: Only the checks of this group's assets.
         failed_only: Only the failing ones, see `CheckState.is_failing`.
@@ -53,7 +54,6 @@ def read_check_states(
     Raises:
         UnknownGroupError: No asset belongs to `group`.
     """
-    graph = definitions.resolve_asset_graph()
     groups = {graph.get(key).group_name for key in graph.get_all_asset_keys()}
     if group is not None and group not in groups:
         raise UnknownGroupError(

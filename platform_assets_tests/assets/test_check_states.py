@@ -87,7 +87,7 @@ class Platform:
         )
 
     def read(self, **options: Any) -> list[CheckState]:
-        return read_check_states(self.definitions, self.instance, **options)
+        return read_check_states(self.definitions.resolve_asset_graph(), self.instance, **options)
 
     def state(self, check: str) -> CheckState:
         return next(state for state in self.read() if state.check == check)
@@ -363,7 +363,7 @@ def test_checks_that_completed_are_read_in_one_query_however_many_they_are() -> 
             definitions.resolve_implicit_global_asset_job_def().execute_in_process(instance=instance)
             sa.event.listen(sa.Engine, "before_cursor_execute", listen)
             try:
-                states = read_check_states(definitions, instance)
+                states = read_check_states(definitions.resolve_asset_graph(), instance)
             finally:
                 sa.event.remove(sa.Engine, "before_cursor_execute", listen)
         assert [state.state for state in states] == [State.PASSED] * checks_count

@@ -33,7 +33,9 @@ def tick(platform, name, *, now=NOW):
 @pytest.fixture
 def kept(tmp_path):
     """An instance on disk: a schedule is given a reference to it, which an ephemeral one has not."""
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+    with dg.DagsterInstance.local_temp(
+        str(tmp_path), overrides={"telemetry": {"enabled": False}}
+    ) as instance:
         yield instance
 
 

@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from platform_assets.definitions import build_definitions
 from platform_assets.monitoring.check_model import CheckState, State
 from platform_assets.monitoring.check_report import render_html
 from platform_assets.schedules import TIMETABLE
+from platform_assets.settings import Settings
 from platform_assets.thresholds import Severity
 
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
@@ -107,14 +109,16 @@ def test_an_assets_page_says_what_a_row_is_who_owns_it_and_what_is_checked(
     page.close()
 
 
-def test_every_schedule_of_the_timetable_is_switched_on(browser: Browser, ui_url: str) -> None:
+def test_every_schedule_and_sensor_is_switched_on(browser: Browser, ui_url: str) -> None:
+    sensors = build_definitions(Settings()).sensors or ()
     page = browser.new_page(viewport={"width": 1600, "height": 1000})
     page.goto(f"{ui_url}/automation")
 
-    for entry in TIMETABLE:
-        expect(page.get_by_text(entry.name, exact=True).first).to_be_visible(timeout=60_000)
+    names = [automation.name for automation in (*TIMETABLE, *sensors)]
+    for name in names:
+        expect(page.get_by_text(name, exact=True).first).to_be_visible(timeout=60_000)
     # The boxes that select rows are empty, so what is checked is a switch.
-    expect(page.locator("input[type=checkbox]:checked")).to_have_count(len(TIMETABLE), timeout=60_000)
+    expect(page.locator("input[type=checkbox]:checked")).to_have_count(len(names), timeout=60_000)
     page.close()
 
 
