@@ -64,6 +64,8 @@ setup(
     ],
     extras_require={
         "dev": [
+            # A mail server for the tests of reminders.
+            "aiosmtpd",
             # Speaks Bolt as Neo4j does, with a Java of its own: the graph server of tests and benchmarks.
             "arcadedb-embedded",
             # The exact search that benchmarks.matching compares with.

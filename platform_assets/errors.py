@@ -14,10 +14,12 @@
     ├── BadRowsError            clients: rows that a table can't hold
     ├── EmbedderError           clients: the model is missing or broken
     ├── ServiceError            clients: a remote service failed; carries whether a rerun helps (`http_errors`)
-    ├── MailerError, MailRefusedError   clients: a mail could not be handed over
+    ├── MailerError             clients: the mail server can't be used
+    ├── MailRefusedError        clients: a mail was refused for good
     ├── SandboxError            sandbox: the local API server can't be had
     ├── SandboxStateError       sandbox: its state can't be used
     ├── DataError               sandbox: a data folder can't be read
+    ├── RatesFileError          payments: a file of exchange rates can't be loaded
     ├── MatchingInputError      matching: the tables hold something that can't be scored
     ├── RefreshBusyError        matching: another refresh of the lists is at work
     ├── UnknownPairError        matching: there is no such project or developer

@@ -142,10 +142,11 @@ class RetryRun:
                 recent[state] += 1
 
     def _settle_open(self, report: RetryReport) -> None:
-        """Find out what became of calls without an answer; only for payments that are still owed a call is repeated."""
+        """Find out what became of calls without an answer; only for payments that are surely still owed a call is repeated."""
         owed = {each.payment_id for each in read_failed_payments(self.database) if _is_owed(each)}
+        is_current = not self._has_old_rows()
         for attempt in ledger.read_unsettled(self.database):
-            state = self._resolve(attempt, may_send=attempt.payment_id in owed)
+            state = self._resolve(attempt, may_send=is_current and attempt.payment_id in owed)
             report.resolved[state] += 1
 
     def _recent_states(self) -> Counter[str]:

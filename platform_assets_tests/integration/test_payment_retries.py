@@ -295,6 +295,10 @@ def test_rows_that_are_too_old_charge_nobody(open_desk):
                 desk.database, PaymentRetrier(gateway), RetryPolicy(), lambda: NOW, read_through=through
             )
             assert "too old to charge by" in run.run().stopped
+        with pytest.raises(Crash):
+            desk.run(crash_at="before_call")
+        # Nor is a call repeated: the payment may have been paid in another way since.
+        assert run.run().resolved == {"sent": 1}
 
     assert desk.charges() == {}
 

@@ -140,3 +140,36 @@ def test_a_neo4j_with_a_password_is_taken_and_the_password_not_shown(
     )
 
     assert "hunter2" not in repr(load_settings())
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_retrying"),
+    [
+        ({}, True),
+        ({"PLATFORM_PAYMENT_RETRIES": "off"}, False),
+        (PRODUCTION, False),
+        (PRODUCTION | {"PLATFORM_PAYMENT_RETRIES": "on"}, True),
+    ],
+)
+def test_production_charges_again_only_when_told_to(
+    environment: pytest.MonkeyPatch, variables: dict[str, str], is_retrying: bool
+) -> None:
+    set_all(environment, variables)
+
+    assert load_settings().is_retrying_payments is is_retrying
+
+
+def test_production_sends_reminders_only_when_told_how(environment: pytest.MonkeyPatch) -> None:
+    set_all(environment, PRODUCTION | {"PLATFORM_PAYMENT_REMINDERS": "on"})
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    environment.setenv("PLATFORM_PAYMENT_REMINDER_SENDER", "payments@example.com")
+    environment.setenv("PLATFORM_PAYMENT_REMINDER_SMTP_URL", "https://user:hunter2@mail.example.com")
+    with pytest.raises(ConfigurationError, match="must begin with smtps://") as other:
+        load_settings()
+    environment.setenv("PLATFORM_PAYMENT_REMINDER_SMTP_URL", "smtps://user:hunter2@mail.example.com")
+
+    assert "PLATFORM_PAYMENT_REMINDER_SENDER" in str(caught.value)
+    assert "PLATFORM_PAYMENT_REMINDER_SMTP_URL" in str(caught.value)
+    assert "hunter2" not in str(other.value)
+    assert load_settings().payment_reminders == "on"
