@@ -44,8 +44,8 @@ RETRY_AFTER = dt.timedelta(hours=1)
 COLUMNS = [column.name for column in tables.readme_texts.columns if column.name != "updated_at"]
 
 _MARKDOWN = MarkdownIt("commonmark")
-# What tells of a repository's build and use, not of what its author can do.
-_SILENT = frozenset(("fence", "code_block", "html_block", "html_inline", "image"))
+# Inside of lines; blocks of code and HTML have no lines of words.
+_SILENT = frozenset(("html_inline", "image"))
 
 
 @dataclass(frozen=True)
