@@ -1,4 +1,4 @@
-"""What is measured on the payment assets; bounds are in `thresholds.py`."""
+"""What is measured on the payment assets; bounds are in `payment_thresholds.py`."""
 
 import datetime as dt
 
@@ -6,7 +6,7 @@ import dagster as dg
 import pandas as pd
 import sqlalchemy as sa
 
-from platform_assets import thresholds
+from platform_assets import payment_thresholds as thresholds
 from platform_assets.asset_checks import (
     Measurement,
     check_result,
@@ -25,6 +25,7 @@ from platform_assets.resources import Clock
 from platform_assets.table_assets import read_table
 from platform_assets.tables import marketplace, monitoring
 from platform_assets.tables import payments as tables
+from platform_assets.thresholds import QUARANTINED_ROWS
 
 CAPTURED = ("paid", "partially_refunded", "refunded")
 """Statuses of a payment that say that the money was captured."""
@@ -144,7 +145,7 @@ CHECKS = [
     table_check(
         asset="gateway_transactions",
         name="quarantined_objects",
-        threshold=thresholds.QUARANTINED_ROWS,
+        threshold=QUARANTINED_ROWS,
         description="Gateway objects that were set aside because they can be no row.",
         measure=_quarantined_objects,
     ),

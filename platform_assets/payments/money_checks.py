@@ -1,10 +1,10 @@
-"""What is measured on the assets that watch over money; bounds are in `thresholds.py`."""
+"""What is measured on the assets that watch over money; bounds are in `payment_thresholds.py`."""
 
 from collections.abc import Callable
 
 import sqlalchemy as sa
 
-from platform_assets import thresholds
+from platform_assets import payment_thresholds as thresholds
 from platform_assets.asset_checks import Measurement, freshness_check, table_check
 from platform_assets.clients.database import Database
 from platform_assets.payments.failed_payments import read_through

@@ -10,7 +10,7 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
-from platform_assets.thresholds import REMINDER_LADDER_DAYS, SALES_WINDOW
+from platform_assets.payment_thresholds import REMINDER_LADDER_DAYS, SALES_WINDOW
 
 BUCKETS = {"current": 0, "1-30": 30, "31-60": 60, "61-90": 90}
 """Bucket to its last day overdue; beyond the last one it is `over 90`."""

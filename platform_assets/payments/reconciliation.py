@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from platform_assets.payment_thresholds import TIMING_DEADLINES
 from platform_assets.payments.status import CAPTURED_STATUSES
-from platform_assets.thresholds import TIMING_DEADLINES
 
 _CAPTURED = tuple(str(status) for status in CAPTURED_STATUSES)
 _ON_ITS_WAY = ("pending", "processing", "failed", *_CAPTURED)

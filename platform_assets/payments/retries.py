@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from platform_assets import thresholds
+from platform_assets import payment_thresholds as thresholds
 from platform_assets.clients.database import Database
 from platform_assets.clients.http_errors import RateLimited, ServiceError, TransientError
 from platform_assets.clients.payment_retrier import (

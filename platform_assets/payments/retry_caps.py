@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from platform_assets.clients.database import Database
-from platform_assets.thresholds import NETWORK_CAPS, NetworkCap
+from platform_assets.payment_thresholds import NETWORK_CAPS, NetworkCap
 
 _OVER = sa.text(
     """

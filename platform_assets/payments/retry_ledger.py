@@ -16,10 +16,10 @@ from sqlalchemy.dialects import postgresql as pg
 
 from platform_assets.clients.database import Database, is_among
 from platform_assets.clients.payment_retrier import ConfirmOutcome
+from platform_assets.payment_thresholds import NetworkCap
 from platform_assets.payments.retry_policy import Card, CardAttempt, FailedPayment, reached_cap
 from platform_assets.tables.payment_operations import payment_retry_arms, payment_retry_attempts
 from platform_assets.tables.payments import gateway_transactions
-from platform_assets.thresholds import NetworkCap
 
 _CARD_LOCK = "platform_assets/payment_retries/"
 

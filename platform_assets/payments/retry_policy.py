@@ -1,6 +1,6 @@
 """Whether and when a failed payment is charged again: declines, waits, card networks' caps, the breaker, the hold-out.
 
-Pure: no clock, no database, no gateway. Numbers come from `thresholds.py`; what was done is `retry_ledger`'s.
+Pure: no clock, no database, no gateway. Numbers come from `payment_thresholds.py`; what was done is `retry_ledger`'s.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from platform_assets import thresholds
-from platform_assets.thresholds import NetworkCap, Threshold
+from platform_assets import payment_thresholds as thresholds
+from platform_assets.payment_thresholds import NetworkCap
+from platform_assets.thresholds import Threshold
 
 HARD_DECLINES = frozenset(
     (

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platform_assets import thresholds
+from platform_assets import payment_thresholds as thresholds
 from platform_assets.payments.retry_policy import (
     HARD_DECLINES,
     SOFT_DECLINES,
