@@ -2,11 +2,11 @@
 
     PlatformError
     ├── ConfigurationError      settings: the environment asks for something that can't work
-    ├── NothingToSettleError    payment_commands: no attempt of that number waits for a person
+    ├── NothingToSettleError    commands: no attempt of that number waits for a person
     ├── AlreadyRunningError     main_run: another run is at work in the same folder
-    ├── AdHocMatchError         ad_hoc_match: what was asked for can't be searched
+    ├── AdHocMatchError         commands: what was asked for can't be searched
     ├── LocalUiError            local_ui: the UI can't be started here
-    ├── UnknownNameError        explain_skill: there is no such developer or skill
+    ├── UnknownNameError        commands: there is no such developer or skill
     ├── SchemaBehindError       migrations: the database is not of this release's version
     ├── MigrationError          migrations: it can't be brought to it
     ├── EmbeddedPostgresError   clients: the embedded server can't be used

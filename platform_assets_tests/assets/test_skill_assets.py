@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from small_world import AS_OF, NOW
 
 from platform_assets.cli import main
-from platform_assets.explain_skill import UnknownNameError, find_explanation
+from platform_assets.commands.explain_skill import UnknownNameError, find_explanation
 from platform_assets.monitoring.check_alerts import alert_on_checks
 from platform_assets.monitoring.check_states import read_check_states
 from platform_assets.profiles.calibration import Line

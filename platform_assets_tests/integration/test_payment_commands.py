@@ -12,7 +12,7 @@ from benchmarks.payment_faults import failed_payments_world
 from platform_assets import resources
 from platform_assets.cli import main
 from platform_assets.clients.database import Database
-from platform_assets.payment_commands import NothingToSettleError, settle, show_plan
+from platform_assets.commands.payment_work import NothingToSettleError, settle, show_plan
 from platform_assets.payments.gateway_sync import GatewaySync
 from platform_assets.sandbox.load import load_marketplace
 from platform_assets.settings import Settings
