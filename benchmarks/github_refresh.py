@@ -264,7 +264,7 @@ def local_github(home: Path, world: World, clock: SimulatedClock) -> Iterator[st
         sandbox = Sandbox.create(
             SandboxState(state_path(home)), config, clock=lambda: clock.read().timestamp()
         )
-        app = _with_latency(build_app(sandbox, token="benchmark")  # noqa: S106  (tells this server from others), clock)
+        app = _with_latency(build_app(sandbox, token=TOKEN), clock)
         holder.append(uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)))
         asyncio.run(holder[0].serve(sockets=[listener]))
 
