@@ -83,6 +83,7 @@ class Budget:
     burst_points: float = BURST_POINTS
     limit_points: int | None = None
     remaining_points: int | None = None
+    unseen_points: int = 0
     reset_at: dt.datetime | None = None
     blocked_until: dt.datetime | None = None
     limits_in_row_count: int = 0
@@ -95,6 +96,8 @@ class Budget:
         """Primary points left that no call in flight has set aside; all of them once the hour is over."""
         is_over = self.reset_at is None or self.reset_at <= now
         left = self.limit() if is_over or self.remaining_points is None else self.remaining_points
+        if not is_over or self.reset_at is None:
+            left -= self.unseen_points
         return left - sum(call.points for call in self._own(in_flight))
 
     def burst(self, now: dt.datetime) -> float:
@@ -137,16 +140,16 @@ class Budget:
     def answered(self, call: Call, observed: Observed | None, *, is_refused: bool) -> Budget:
         """After a call ended. One without headers may have been charged, so it counts as if it was."""
         if observed is None:
-            if self.remaining_points is None:
-                return self
-            return replace(self, remaining_points=max(0, self.remaining_points - call.points))
+            return replace(self, unseen_points=self.unseen_points + call.points)
         after = self.seen(observed)
         return after if is_refused else replace(after, limits_in_row_count=0)
 
     def seen(self, observed: Observed) -> Budget:
         """After headers were read; answers overtake each other, and within an hour the least is the latest."""
-        remaining = observed.remaining_points
+        remaining, unseen = observed.remaining_points, 0
         reset_at = observed.reset_at
+        if self.reset_at is None:
+            unseen = self.unseen_points
         if self.reset_at is not None and self.remaining_points is not None:
             # The header is in whole seconds and may differ by one between answers of the same hour.
             drift_s = (observed.reset_at - self.reset_at).total_seconds()
@@ -154,9 +157,24 @@ class Budget:
                 return self
             if drift_s <= 1:
                 remaining = min(remaining, self.remaining_points)
+                unseen = self.unseen_points
                 reset_at = max(reset_at, self.reset_at)
         return replace(
-            self, limit_points=observed.limit_points, remaining_points=remaining, reset_at=reset_at
+            self,
+            limit_points=observed.limit_points,
+            remaining_points=remaining,
+            unseen_points=unseen,
+            reset_at=reset_at,
+        )
+
+    def told(self, observed: Observed) -> Budget:
+        """After GitHub was asked while no call was in flight: whatever was spent is in its answer."""
+        return replace(
+            self,
+            limit_points=observed.limit_points,
+            remaining_points=observed.remaining_points,
+            unseen_points=0,
+            reset_at=observed.reset_at,
         )
 
     def blocked(self, until: dt.datetime) -> Budget:

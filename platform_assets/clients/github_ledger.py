@@ -119,7 +119,12 @@ class Ledger(ABC):
         """Note what GitHub says is left, by API."""
         with self._open([fingerprint], now=now) as books:
             for resource, observed in seen.items():
-                books.budgets[fingerprint, resource] = books.budgets[fingerprint, resource].seen(observed)
+                key = (fingerprint, resource)
+                is_quiet = not any(
+                    (call.token_fingerprint, call.resource) == key for call in books.calls.values()
+                )
+                before = books.budgets[key]
+                books.budgets[key] = before.told(observed) if is_quiet else before.seen(observed)
 
     def block(
         self, call: Call, *, is_secondary: bool, stated: dt.datetime | None, now: dt.datetime
@@ -164,12 +169,14 @@ class Ledger(ABC):
 
 
 def _completed(books: Books, fingerprints: Sequence[str], now: dt.datetime) -> None:
-    """Give every token its budgets, and drop calls that were never settled."""
+    """Give every token its budgets, and end calls that were never settled."""
     for fingerprint in fingerprints:
         for resource in RESOURCES:
             books.budgets.setdefault((fingerprint, resource), Budget(fingerprint, resource, burst_at=now))
-    for call_id in [call.call_id for call in books.calls.values() if call.expires_at <= now]:
-        del books.calls[call_id]
+    for call in [call for call in books.calls.values() if call.expires_at <= now]:
+        key = (call.token_fingerprint, call.resource)
+        books.budgets[key] = books.budgets[key].answered(call, None, is_refused=False)
+        del books.calls[call.call_id]
 
 
 class MemoryLedger(Ledger):
@@ -197,6 +204,7 @@ class PostgresLedger(Ledger):
         with self._database.transaction() as connection:
             books = self._read(connection, fingerprints, now)
             before = Books(dict(books.budgets), dict(books.calls))
+            _completed(books, fingerprints, now)
             yield books
             self._write(connection, before, books)
 
@@ -216,7 +224,6 @@ class PostgresLedger(Ledger):
             values = [asdict(new.budgets[key]) for key in sorted(new.budgets)]
             connection.execute(pg.insert(github_budgets).on_conflict_do_nothing(), values)
             rows = connection.execute(locked).all()
-        connection.execute(sa.delete(github_calls).where(github_calls.c.expires_at <= now))
         calls = connection.execute(
             sa.select(*(github_calls.c[field.name] for field in fields(Call))).where(
                 github_calls.c.token_fingerprint.in_(fingerprints)

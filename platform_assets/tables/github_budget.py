@@ -28,8 +28,12 @@ github_budgets = sa.Table(
     metadata,
     *_key(),
     sa.Column("limit_points", sa.Integer, comment="Points an hour; null before the first answer."),
+    sa.Column("remaining_points", sa.Integer, comment="Points left by the headers of this hour's answers."),
     sa.Column(
-        "remaining_points", sa.Integer, comment="Points left at the last answer, less what was spent unseen."
+        "unseen_points",
+        sa.Integer,
+        nullable=False,
+        comment="Points of this hour's calls without an answer, which no header may have counted.",
     ),
     sa.Column("reset_at", Instant, comment="When the points are full again; null before the first answer."),
     sa.Column(

@@ -33,9 +33,12 @@ def upgrade() -> None:
         _required("resource", sa.Text(), comment="`graphql` or `core` (REST), which GitHub limits apart."),
         _optional("limit_points", sa.Integer(), comment="Points an hour; null before the first answer."),
         _optional(
-            "remaining_points",
+            "remaining_points", sa.Integer(), comment="Points left by the headers of this hour's answers."
+        ),
+        _required(
+            "unseen_points",
             sa.Integer(),
-            comment="Points left at the last answer, less what was spent unseen.",
+            comment="Points of this hour's calls without an answer, which no header may have counted.",
         ),
         _optional(
             "reset_at", INSTANT, comment="When the points are full again; null before the first answer."
