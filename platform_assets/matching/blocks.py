@@ -123,16 +123,19 @@ class ProjectBlock:
     ) -> None:
         """Compare the projects with a chunk of developers."""
         rough = _comparable(rough_products(self._side, self._span, side, self._kernel), self._kernel)
+        rows, columns, values = sparse_products(self._side, self._span, side)
         chunk = _Chunk(
             developers,
             positions,
             rough,
             np.empty(rough.shape, dtype=np.bool_),
-            *sparse_products(self._side, self._span, side),
+            rows,
+            columns * rough.shape[1] + rows,
+            values,
         )
         for times in _WANTED_TIMES:
             unbounded = np.flatnonzero(np.isneginf(self._thresholds))
-            if not len(unbounded) or chunk.width < _GROUP * self._count:
+            if not len(unbounded) or len(positions) < _GROUP * self._count:
                 break
             self._promising(chunk, unbounded, times * self._count)
             self._raise_thresholds(self._look(chunk, allowed))
@@ -155,23 +158,23 @@ class ProjectBlock:
 
     def _promising(self, chunk: _Chunk, rows: Integers, count: int) -> None:
         """Mark about `count` pairs of high approximate score of each of some rows: they give a first threshold."""
-        groups = chunk.width // _GROUP
-        rough = chunk.rough if len(rows) == len(chunk.rough) else chunk.rough[rows]
-        grouped = rough[:, : groups * _GROUP].reshape(len(rows), _GROUP, groups).max(axis=1)
+        groups = len(chunk.rough) // _GROUP
+        grouped = chunk.rough[: groups * _GROUP].reshape(_GROUP, groups, chunk.width).max(axis=0)
         place = groups - min(groups, count)
-        thresholds = np.partition(grouped, place, axis=1)[:, place]
-        chunk.marked[:] = False
-        chunk.marked[rows] = rough >= thresholds[:, None]
+        # No pair of another row reaches the largest number there is.
+        largest = np.inf if chunk.rough.dtype.kind == "f" else np.iinfo(chunk.rough.dtype).max
+        thresholds = np.full(chunk.width, largest, dtype=chunk.rough.dtype)
+        thresholds[rows] = np.partition(np.ascontiguousarray(grouped[:, rows].T), place, axis=1)[:, place]
+        np.greater_equal(chunk.rough, thresholds, out=chunk.marked)
 
     def _possible(self, chunk: _Chunk) -> None:
         """Mark the pairs whose upper bound may reach the threshold: all others surely don't."""
         relative = self._kernel.result_roundoff
         needed = self._thresholds - self._error - self._largest_rest
-        least = _at_most(needed / (1 + relative), self._kernel)[:, None]
-        np.greater_equal(chunk.rough, least, out=chunk.marked)
+        np.greater_equal(chunk.rough, _at_most(needed / (1 + relative), self._kernel), out=chunk.marked)
         rough = _values(chunk.rough.ravel()[chunk.sparse_pairs], self._kernel)
         upper = rough + relative * np.abs(rough) + chunk.sparse_values
-        lifted = chunk.sparse_pairs[upper >= np.repeat(needed, chunk.sparse_counts)]
+        lifted = chunk.sparse_pairs[upper >= needed[chunk.sparse_rows]]
         chunk.marked.ravel()[lifted] = True
 
     def _look(self, chunk: _Chunk, allowed: PairFilter) -> list[_Survivors]:
@@ -187,8 +190,8 @@ class ProjectBlock:
         ]
 
     def _bounded(self, chunk: _Chunk, pairs: Integers, sparse_part: Rough, allowed: PairFilter) -> _Survivors:
-        rows = pairs // chunk.width
-        positions = chunk.positions[pairs - rows * chunk.width]
+        places = pairs // chunk.width
+        rows, positions = pairs - places * chunk.width, chunk.positions[places]
         may_match = allowed(rows + self._span.start, positions)
         pairs, rows, positions = pairs[may_match], rows[may_match], positions[may_match]
         project_rows = rows + self._span.start
@@ -220,29 +223,29 @@ class ProjectBlock:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """A chunk of developers as a block sees it. A pair is a number: row of the project × width + column.
+    """A chunk of developers as a block sees it. A pair is a number: place of the developer × width + row of the project.
 
     Attributes:
         developers: All developers.
-        positions: Which of them are the chunk's, in the order of the columns.
-        rough: Approximate dense scores, in a form in which larger is better, shape (rows, width).
-        marked: Pairs to look at, shape (rows, width).
-        sparse_pairs: Pairs that share a sparse skill or word, row by row.
+        positions: Which of them are the chunk's.
+        rough: Approximate dense scores, in a form in which larger is better, shape (developers, rows).
+        marked: Pairs to look at, of the same shape.
+        sparse_rows: Rows of pairs that share a sparse skill or word, ascending.
+        sparse_pairs: The pairs.
         sparse_values: What that adds to their score.
-        sparse_counts: Number of them in each row.
     """
 
     developers: DeveloperFeatures
     positions: Integers
     rough: npt.NDArray[Any]
     marked: Mask
+    sparse_rows: Integers
     sparse_pairs: Integers
     sparse_values: Rough
-    sparse_counts: Integers
 
     @property
     def width(self) -> int:
-        return len(self.positions)
+        return int(self.rough.shape[1])
 
 
 def _comparable(product: Any, kernel: Kernel) -> npt.NDArray[Any]:

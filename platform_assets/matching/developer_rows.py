@@ -68,8 +68,9 @@ def words_of(
 ) -> NamedColumns:
     """The best of a developer's repositories for each word: √n, at most 1, for n texts that hold it.
 
-    In a shared repository n is the mean of its contributors as the statistics have it: what it is about, which single
-    commits would only blur. Word by word, so that a word counts once however many repositories it is found in.
+    In a shared repository n is the larger of the contributors' mean, as the statistics have it, and half of the
+    developer's own texts: single commits say less of what it is about. Word by word, so that a word counts once however
+    many repositories it is found in.
     """
     names = [*statistics.words, *sorted(set(counts.words) - statistics.word_columns.keys())]
     columns = {word: column for column, word in enumerate(names)}
@@ -78,11 +79,11 @@ def words_of(
         [statistics.repository_rows.get(name, -1) for name in repositories["repository"]], dtype=np.int64
     )
     shared = statistics.repository_words[shared_row[shared_row >= 0]].tocoo()
-    alone = np.flatnonzero(shared_row < 0)
-    own = counts.counts[alone].tocoo()
-    rows = np.concatenate([row_developer[alone][own.row], row_developer[shared_row >= 0][shared.row]])
+    own = counts.counts.tocoo()
+    own_texts = np.where(shared_row[own.row] >= 0, 0.5, 1.0) * own.data
+    rows = np.concatenate([row_developer[own.row], row_developer[shared_row >= 0][shared.row]])
     found = np.concatenate([column_of[own.col], shared.col.astype(np.int64)])
-    use = np.minimum(1.0, np.sqrt(np.concatenate([own.data, shared.data])))
+    use = np.minimum(1.0, np.sqrt(np.concatenate([own_texts, shared.data])))
     return NamedColumns(_largest(rows, found, use, (developers_count, len(names))), columns)
 
 

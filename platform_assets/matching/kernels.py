@@ -218,19 +218,34 @@ def developer_side(
     lexical, sparse = _lexical(
         developers.skills[positions], developers.words[positions], columns, skill_weight=1.0, word_weight=1.0
     )
-    dimensions = developers.dimensions
-    first = np.zeros((len(positions), dimensions + columns.dense_count + STANDING_PARTS), dtype=np.float32)
-    with_vector = int(np.count_nonzero(facets_count))
-    first[:with_vector, :dimensions] = developers.vectors[starts[positions[:with_vector]]]
-    first[:, dimensions:-STANDING_PARTS] = lexical
-    first[:, -STANDING_PARTS:] = _parts(standings[positions])
-    dense = [_in_format(first, kernel)]
+    rest = np.hstack([lexical, _parts(standings[positions])])
+    dense = [_beside(_vectors_at(developers, positions, facets_count, 0), rest, kernel)]
     for place in range(1, int(facets_count.max(initial=0))):
-        # With another vector, and all else the same.
-        some = first[: int(np.count_nonzero(facets_count > place))].copy()
-        some[:, :dimensions] = developers.vectors[starts[positions[: len(some)]] + place]
-        dense.append(_in_format(some, kernel))
+        some = positions[: int(np.count_nonzero(facets_count > place))]
+        dense.append(_beside(_vectors_at(developers, some, facets_count, place), rest, kernel))
     return DeveloperSide(dense, sparse.T.tocsr())
+
+
+def _vectors_at(
+    developers: DeveloperFeatures, positions: Integers, facets_count: Integers, place: int
+) -> Rough:
+    """The vectors at a place in developers' lists, zero where the list ends before it; lists do not grow longer."""
+    with_vector = min(len(positions), int(np.count_nonzero(facets_count > place)))
+    vectors: Rough = developers.vectors[developers.facet_starts[positions[:with_vector]] + place]
+    missing = len(positions) - with_vector
+    return np.pad(vectors, ((0, missing), (0, 0))) if missing else vectors
+
+
+def _beside(vectors: Rough, rest: Rough, kernel: Kernel) -> Any:
+    """Vectors and the first rows of all else, side by side in the kernel's format."""
+    if kernel is FLOAT32:
+        return np.hstack([vectors, rest[: len(vectors)]])
+    import torch
+
+    side = torch.empty((len(vectors), vectors.shape[1] + rest.shape[1]), dtype=torch.bfloat16)
+    side[:, : vectors.shape[1]] = torch.from_numpy(vectors)
+    side[:, vectors.shape[1] :] = torch.from_numpy(rest[: len(vectors)])
+    return side
 
 
 def _parts(values: Floats) -> Rough:
@@ -245,34 +260,36 @@ def _parts(values: Floats) -> Rough:
 
 
 def rough_products(projects: ProjectSide, rows: slice, developers: DeveloperSide, kernel: Kernel) -> Any:
-    """Approximate dense part of the score of some projects, shape (projects, developers), in the kernel's format."""
-    left = projects.dense[rows]
+    """Approximate dense part of the score of some projects, shape (developers, projects), in the kernel's format.
+
+    The projects stand on the right: libraries rearrange that side for the matrix units, and it is the smaller one.
+    """
+    right = projects.dense[rows].T
     if kernel is FLOAT32:
-        rough: Rough = left @ developers.dense[0].T
+        rough: Rough = developers.dense[0] @ right
         for further in developers.dense[1:]:
-            np.maximum(rough[:, : len(further)], left @ further.T, out=rough[:, : len(further)])
+            np.maximum(rough[: len(further)], further @ right, out=rough[: len(further)])
         return rough
     import torch
 
-    product = torch.mm(left, developers.dense[0].T)
+    product = torch.mm(developers.dense[0], right)
     for further in developers.dense[1:]:
-        head = product[:, : len(further)]
-        torch.maximum(head, torch.mm(left, further.T), out=head)
+        head = product[: len(further)]
+        torch.maximum(head, torch.mm(further, right), out=head)
     return product
 
 
 def sparse_products(
     projects: ProjectSide, rows: slice, developers: DeveloperSide
-) -> tuple[Integers, Rough, Integers]:
+) -> tuple[Integers, Integers, Rough]:
     """What sparse skills and words add to pairs of a block of projects with the developers.
 
     Returns:
-        Pairs that share any, as row × number of developers + column, row by row; what they add; their number by row.
+        Rows of the projects, ascending, and places of the developers of pairs that share any; and what they add.
     """
     product = projects.sparse[rows] @ developers.sparse
-    counts = np.diff(product.indptr)
-    first = np.arange(product.shape[0], dtype=np.int64) * product.shape[1]
-    return np.repeat(first, counts) + product.indices, product.data, counts
+    own = np.repeat(np.arange(product.shape[0], dtype=np.int64), np.diff(product.indptr))
+    return own, product.indices.astype(np.int64), product.data
 
 
 def _entries(matrix: csr_matrix) -> Integers:

@@ -73,11 +73,13 @@ def test_a_shared_repository_keeps_the_words_that_tell_most():
     assert known.repository_words[0, known.word_columns["telling"]] > 0
 
 
-def test_new_words_of_own_work_count_at_once_and_those_of_shared_work_after_the_next_statistics():
+def test_own_new_words_count_at_once_in_shared_work_by_half_and_colleagues_after_the_next_statistics():
     before = [_work("a", "o/r", subjects=["alpha"]), _work("b", "o/r", subjects=["beta"])]
     known = _known(*before)
     after = given_that.repositories(
-        _work("a", "o/r", subjects=["gamma"]), _work("b", "o/r"), _work("a", "o/own", subjects=["delta"])
+        _work("a", "o/r", subjects=["gamma"]),
+        _work("b", "o/r", subjects=["omega"]),
+        _work("a", "o/own", subjects=["delta"]),
     )
     side = given_that.developer_side(
         given_that.developers({"developer_id": "a"}, {"developer_id": "b"}), work=after, known=known
@@ -85,7 +87,8 @@ def test_new_words_of_own_work_count_at_once_and_those_of_shared_work_after_the_
     words = {name: side.words[0, column] for name, column in side.word_columns.items()}
     assert words["delta"] == 1.0
     assert words["alpha"] == words["beta"] == on_grid(np.sqrt(0.5), SHARE_BITS)
-    assert words["gamma"] == 0.0
+    assert words["gamma"] == on_grid(np.sqrt(0.5), SHARE_BITS)
+    assert words["omega"] == 0.0
 
 
 def test_topics_count_as_one_text_and_each_subject_as_one():
