@@ -41,11 +41,12 @@ DERIVED = {
     table.name: table
     for table in tables.metadata.sorted_tables
     # Analytics by day are computed by a job of their own; there is no Neo4j; lists are too short for spare places; samples
-    # are the user's to label.
+    # are the user's to label, rates the user's to load.
     if table
     not in (
         payments.gateway_cursors,
         payments.payment_analytics,
+        payments.exchange_rates,
         skill_graph_projection,
         match_spares,
         labelled_samples,

@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from platform_assets.clients.database import BadRow, Database, Rule, validate_rows, write_quarantine
 from platform_assets.clients.quarantine import find_bad_rows
+from platform_assets.tables.matching import matches
 from platform_assets.tables.monitoring import quarantined_rows
-from platform_assets.tables.platform import EMBEDDING_DIMENSIONS, matches, skill_embeddings, skills
+from platform_assets.tables.platform import EMBEDDING_DIMENSIONS, skill_embeddings, skills
 
 UNIT = np.eye(1, EMBEDDING_DIMENSIONS, dtype=np.float32)[0]
 
