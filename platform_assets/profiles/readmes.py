@@ -65,7 +65,9 @@ class ReadmeRefresh:
     failure: str | None = None
 
 
-def own_repositories(repositories: pd.DataFrame, profiles: pd.DataFrame) -> pd.DataFrame:
+def own_repositories(
+    repositories: pd.DataFrame, profiles: pd.DataFrame, accounts: pd.DataFrame
+) -> pd.DataFrame:
     """The repositories whose README speaks of a developer.
 
     Those that the developer owns, no forks, with `MIN_COMMITS` own commits: what somebody else wrote, or what came with a
@@ -74,14 +76,20 @@ def own_repositories(repositories: pd.DataFrame, profiles: pd.DataFrame) -> pd.D
     Args:
         repositories: Rows of `platform.developer_repositories`.
         profiles: Rows of `platform.developer_profiles`.
+        accounts: Rows of `platform.github_accounts`. Repositories keep the owner's name under which they were read, so that
+            the login that was last seen counts beside the one that is linked: an account may be renamed, or unlinked.
 
     Returns:
         `developer_id`, `repository`, `last_contributed_on`; of each developer the `READMES_PER_DEVELOPER` with the most
         own commits, ties by name, ordered by both ids.
     """
-    logins = profiles.set_index("developer_id")["github_login"].dropna().astype(str).str.casefold()
+    logins = (
+        frame.set_index("developer_id")[name].dropna().astype(str).str.casefold()
+        for frame, name in ((profiles, "github_login"), (accounts, "current_login"))
+    )
     owners = repositories["repository"].str.split("/").str[0].str.casefold()
-    is_own = owners == repositories["developer_id"].map(logins)
+    linked, seen = (owners == repositories["developer_id"].map(login) for login in logins)
+    is_own = linked | seen
     own = repositories[is_own & ~repositories["is_fork"] & (repositories["commits_count"] >= MIN_COMMITS)]
     best = own.sort_values(["commits_count", "repository"], ascending=[False, True])
     best = best.groupby("developer_id").head(READMES_PER_DEVELOPER)

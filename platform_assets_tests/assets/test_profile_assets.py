@@ -353,7 +353,12 @@ def test_a_new_skill_costs_one_text_and_reaches_developers_and_projects(settled)
     )
 
     outcome = settled.run(
-        "skill_evidence", "skill_profiles", "skill_embeddings", "developer_vectors", "project_requirements"
+        "developer_text_skills",
+        "skill_evidence",
+        "skill_profiles",
+        "skill_embeddings",
+        "developer_vectors",
+        "project_requirements",
     )
 
     assert outcome.metadata("skill_embeddings")["texts_computed"] == 1

@@ -352,7 +352,7 @@ def test_a_skill_whose_evidence_is_all_discounted_is_explained(settled, explain)
     settled.execute("UPDATE platform.developer_repositories SET is_fork = true")
     settled.execute("UPDATE marketplace.developers SET declared_skills = '{}', bio = NULL")
     settled.execute("UPDATE marketplace.contracts SET skills_used = '{}'")
-    settled.run(*SKILLS, with_checks=False)
+    settled.run("developer_text_skills", *SKILLS, with_checks=False)
 
     shown = explain(row["developer_id"], "Python").stdout
 
