@@ -15,6 +15,7 @@ from platform_assets.resources import Clock
 from platform_assets.table_assets import measured, read_table, table_asset
 from platform_assets.tables import marketplace, skill_texts
 from platform_assets.tables import platform as tables
+from platform_assets.tables.github_accounts import github_accounts
 from platform_assets.tables.text_measurements import cache_sweeps
 
 OPEN = "open"
@@ -92,7 +93,7 @@ def _embeddings_in_use(database: Database, embedder: Embedder) -> set[tuple[str,
 
 def _readmes_in_use(database: Database) -> set[tuple[str, ...]]:
     own = own_repositories(
-        read_table(database, tables.developer_repositories), read_table(database, tables.developer_profiles)
+        read_table(database, tables.developer_repositories), read_table(database, github_accounts)
     )
     return {(repository,) for repository in own["repository"]}
 

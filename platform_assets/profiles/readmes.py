@@ -65,7 +65,7 @@ class ReadmeRefresh:
     failure: str | None = None
 
 
-def own_repositories(repositories: pd.DataFrame, profiles: pd.DataFrame) -> pd.DataFrame:
+def own_repositories(repositories: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
     """The repositories whose README speaks of a developer.
 
     Those that the developer owns, no forks, with `MIN_COMMITS` own commits: what somebody else wrote, or what came with a
@@ -73,13 +73,14 @@ def own_repositories(repositories: pd.DataFrame, profiles: pd.DataFrame) -> pd.D
 
     Args:
         repositories: Rows of `platform.developer_repositories`.
-        profiles: Rows of `platform.developer_profiles`.
+        accounts: Rows of `platform.github_accounts`: whose the repositories are that were read, whatever login the
+            marketplace names by now.
 
     Returns:
         `developer_id`, `repository`, `last_contributed_on`; of each developer the `READMES_PER_DEVELOPER` with the most
         own commits, ties by name, ordered by both ids.
     """
-    logins = profiles.set_index("developer_id")["github_login"].dropna().astype(str).str.casefold()
+    logins = accounts.set_index("developer_id")["current_login"].str.casefold()
     owners = repositories["repository"].str.split("/").str[0].str.casefold()
     is_own = owners == repositories["developer_id"].map(logins)
     own = repositories[is_own & ~repositories["is_fork"] & (repositories["commits_count"] >= MIN_COMMITS)]

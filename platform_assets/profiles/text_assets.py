@@ -19,6 +19,7 @@ from platform_assets.resources import Clock
 from platform_assets.table_assets import read_table, table_asset, written
 from platform_assets.tables import marketplace, skill_texts
 from platform_assets.tables import platform as tables
+from platform_assets.tables.github_accounts import github_accounts
 
 GROUP = "profiles"
 
@@ -73,7 +74,9 @@ def developer_text_skills(
     developers = read_contract(database, marketplace.developers)
     vocabulary, _ = refresh_vocabulary(database)
     profiles = read_table(database, tables.developer_profiles)
-    own = own_repositories(read_table(database, tables.developer_repositories), profiles)
+    own = own_repositories(
+        read_table(database, tables.developer_repositories), read_table(database, github_accounts)
+    )
     readmes = refresh_readmes(
         database,
         github,
