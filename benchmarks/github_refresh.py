@@ -221,6 +221,7 @@ def profile_before(number: int, read_on: dt.date) -> GithubProfile:
         watch=Watch(
             node_id=node_id("U", number + 1),
             github_id=number + 1,
+            login=login(number),
             read_on=read_on,
             complete_on=read_on,
             since_on=since_on,

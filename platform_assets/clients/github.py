@@ -12,6 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import Self, TypeVar
 
+from platform_assets.clients import github_queries, github_readmes
 from platform_assets.clients.github_accounts import AccountReader, Known
 from platform_assets.clients.github_batches import Questions, batched
 from platform_assets.clients.github_budget import Observed
@@ -37,6 +38,9 @@ LOOK_ACCOUNTS_COUNT = 100
 
 THREADS_COUNT = 4
 """Calls in flight; far below GitHub's secondary limit of 100."""
+
+QUESTIONS = (*github_queries.QUESTIONS, *github_readmes.QUESTIONS)
+"""Every question that the client can ask GitHub."""
 
 Item = TypeVar("Item")
 

@@ -92,7 +92,9 @@ class AccountReader:
                 seen.append((login, self._gone(login, watch)))
             elif isinstance(account, ServiceError):
                 seen.append((login, ProfileResult(login, "failed", None, str(account))))
-            elif account.watched_commits_count == watch.commits_count and not _is_stale(watch, self._today):
+            elif account.watched_commits_count == watch.commits_count and not _is_stale(
+                watch, account, self._today
+            ):
                 seen.append((login, ProfileResult(login, "unchanged", None, None, account)))
             else:
                 seen.append((login, account))
@@ -166,6 +168,7 @@ class AccountReader:
                 watch = Watch(
                     node_id=account.node_id,
                     github_id=account.github_id,
+                    login=account.login,
                     read_on=self._today,
                     complete_on=self._today if login in complete or old is None else old.complete_on,
                     since_on=since_on,
@@ -186,7 +189,7 @@ class AccountReader:
         partly, wholly = {}, {}
         for login, account in accounts.items():
             watch = watches[login]
-            if watch and not _is_stale(watch, self._today):
+            if watch and not _is_stale(watch, account, self._today):
                 partly[login] = Reading(account.login, changed_windows(watch.read_on, self._today))
             else:
                 wholly[login] = Reading(account.login, tuple(plan_windows(account.years, today=self._today)))
@@ -245,8 +248,13 @@ class _Repositories:
         return {**known, **read}
 
 
-def _is_stale(watch: Watch, today: dt.date) -> bool:
-    """Whether all years are due; spread over a week, so that accounts first read together don't come back together."""
+def _is_stale(watch: Watch, account: Account, today: dt.date) -> bool:
+    """Whether all years are due: a rename moves repositories, and age tells what recent days don't.
+
+    Ages are spread over a week, so that accounts first read together don't come back together.
+    """
+    if account.login != watch.login:
+        return True
     return today - watch.complete_on >= COMPLETE_AFTER + dt.timedelta(days=watch.github_id % 7)
 
 

@@ -134,7 +134,7 @@ fragment Subject on Commit { messageHeadline }""",
 )
 
 QUESTIONS = (ACCOUNT, KNOWN, COUNT, WORK, REPOSITORY, SUBJECTS)
-"""Every question that the client can ask."""
+"""Every question of this module; `github.QUESTIONS` are all of the client."""
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,9 @@ _TEXT = Question(
     connections_count=0,
 )
 
+QUESTIONS = (_FILES, _TEXT)
+"""Every question of this module."""
+
 State = Literal["read", "unchanged", "none", "too_large", "binary", "failed"]
 
 

@@ -50,6 +50,7 @@ class Watch:
     Attributes:
         node_id: GraphQL's id of the account, which survives a rename.
         github_id: REST's id of the account, which does so, too.
+        login: Its login when it was last seen.
         read_on: UTC day on which the account's commits were last read.
         complete_on: UTC day on which all its years were last read.
         since_on: Commits since this UTC day are counted.
@@ -58,6 +59,7 @@ class Watch:
 
     node_id: str
     github_id: int
+    login: str
     read_on: dt.date
     complete_on: dt.date
     since_on: dt.date

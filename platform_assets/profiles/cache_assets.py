@@ -93,9 +93,7 @@ def _embeddings_in_use(database: Database, embedder: Embedder) -> set[tuple[str,
 
 def _readmes_in_use(database: Database) -> set[tuple[str, ...]]:
     own = own_repositories(
-        read_table(database, tables.developer_repositories),
-        read_table(database, tables.developer_profiles),
-        read_table(database, github_accounts),
+        read_table(database, tables.developer_repositories), read_table(database, github_accounts)
     )
     return {(repository,) for repository in own["repository"]}
 

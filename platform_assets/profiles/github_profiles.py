@@ -162,6 +162,7 @@ def known_watches(
         watches[value["login"]] = Watch(
             node_id=value["node_id"],
             github_id=int(value["github_id"]),
+            login=value["current_login"],
             read_on=value["work_read_on"],
             complete_on=value["work_complete_on"],
             since_on=value["watched_from"],

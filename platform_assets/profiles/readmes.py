@@ -65,9 +65,7 @@ class ReadmeRefresh:
     failure: str | None = None
 
 
-def own_repositories(
-    repositories: pd.DataFrame, profiles: pd.DataFrame, accounts: pd.DataFrame
-) -> pd.DataFrame:
+def own_repositories(repositories: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
     """The repositories whose README speaks of a developer.
 
     Those that the developer owns, no forks, with `MIN_COMMITS` own commits: what somebody else wrote, or what came with a
@@ -75,21 +73,16 @@ def own_repositories(
 
     Args:
         repositories: Rows of `platform.developer_repositories`.
-        profiles: Rows of `platform.developer_profiles`.
-        accounts: Rows of `platform.github_accounts`. Repositories keep the owner's name under which they were read, so that
-            the login that was last seen counts beside the one that is linked: an account may be renamed, or unlinked.
+        accounts: Rows of `platform.github_accounts`: whose the repositories are that were read, whatever login the
+            marketplace names by now.
 
     Returns:
         `developer_id`, `repository`, `last_contributed_on`; of each developer the `READMES_PER_DEVELOPER` with the most
         own commits, ties by name, ordered by both ids.
     """
-    logins = (
-        frame.set_index("developer_id")[name].dropna().astype(str).str.casefold()
-        for frame, name in ((profiles, "github_login"), (accounts, "current_login"))
-    )
+    logins = accounts.set_index("developer_id")["current_login"].str.casefold()
     owners = repositories["repository"].str.split("/").str[0].str.casefold()
-    linked, seen = (owners == repositories["developer_id"].map(login) for login in logins)
-    is_own = linked | seen
+    is_own = owners == repositories["developer_id"].map(logins)
     own = repositories[is_own & ~repositories["is_fork"] & (repositories["commits_count"] >= MIN_COMMITS)]
     best = own.sort_values(["commits_count", "repository"], ascending=[False, True])
     best = best.groupby("developer_id").head(READMES_PER_DEVELOPER)

@@ -75,7 +75,7 @@ def developer_text_skills(
     vocabulary, _ = refresh_vocabulary(database)
     profiles = read_table(database, tables.developer_profiles)
     own = own_repositories(
-        read_table(database, tables.developer_repositories), profiles, read_table(database, github_accounts)
+        read_table(database, tables.developer_repositories), read_table(database, github_accounts)
     )
     readmes = refresh_readmes(
         database,

@@ -1,11 +1,12 @@
 """The profile assets, materialized with their checks over a real Postgres and the local GitHub API."""
 
 import datetime as dt
+import itertools
 
 import dagster as dg
 import pytest
 from sandbox_server import change_behaviour, request_counts
-from scripted_http import Reply, serve
+from scripted_http import Reply, pass_on, serve
 from small_world import NOW, WORLD, derived_rows, github_client
 
 from platform_assets.clients.database import Database
@@ -181,21 +182,62 @@ def test_an_outage_before_anything_was_read_is_no_good_age_of_profiles(fresh):
     assert not checks["developer_profiles", "profile_age"].passed
 
 
-def test_a_limit_in_the_middle_keeps_what_was_read_and_the_next_run_reads_the_rest(settled, endpoints):
-    settled.execute(
-        "INSERT INTO marketplace.developers SELECT 'more_' || n, NULL, 'nobody-' || n, NULL, '{}', NULL, NULL, NULL, true, "
-        "NULL, NULL, NULL, 0, now(), now() FROM generate_series(1, 200) AS n"
-    )
-    # A token of its own has a budget of its own; four chunks are asked for at once, so the limit falls between.
-    client = GithubClient(url=endpoints.github_url, token="nearly spent", timeout_s=10, backoff_s=0.01)
-    change_behaviour(endpoints, github_limit=5)
+SPENT_HEADERS = {
+    "x-ratelimit-limit": "5000",
+    "x-ratelimit-remaining": "0",
+    "x-ratelimit-reset": str(int(dt.datetime.now(dt.UTC).timestamp()) + 1_800),
+}
 
-    outcome = settled.run("developer_profiles", github=client)
+
+def add_unknown_logins(platform, count):
+    platform.execute(
+        "INSERT INTO marketplace.developers SELECT 'more_' || n, NULL, 'nobody-' || n, NULL, '{}', NULL, NULL, NULL, true, "
+        "NULL, NULL, NULL, 0, now(), now() FROM generate_series(1, :n) AS n",
+        n=count,
+    )
+
+
+def test_a_limit_in_the_middle_keeps_what_was_read_and_the_next_run_reads_the_rest(settled, endpoints):
+    add_unknown_logins(settled, 200)
+    # A token of its own has a budget of its own, of which another program spends the rest after a few calls.
+    document_count = itertools.count(1)
+
+    def answer(call):
+        if call.path.startswith("/graphql") and next(document_count) > 4:
+            limit = {"type": "RATE_LIMITED", "message": "API rate limit exceeded"}
+            return Reply(200, {"data": None, "errors": [limit]}, SPENT_HEADERS)
+        return pass_on(call, endpoints.github_url)
+
+    with serve(answer) as url:
+        client = GithubClient(url=url, token="shared with others", timeout_s=10, backoff_s=0.01)
+        outcome = settled.run("developer_profiles", github=client)
 
     assert outcome.failed_steps() == {"developer_profiles"}
     assert "A rerun helps once the limit is lifted (not before " in outcome.failure("developer_profiles")
     read_count = list(states(settled).values()).count("not_found") - 2
     assert 0 < read_count < 200
+    assert list(states(settled).values()).count("fetched") == 23
+
+    rest = settled.run("developer_profiles")
+    assert rest.is_success
+    assert rest.metadata("developer_profiles")["accounts_read"] == 200 - read_count
+    assert list(states(settled).values()).count("not_found") == 202
+
+
+def test_accounts_that_the_hours_points_do_not_buy_wait_for_the_next_hour(settled, endpoints):
+    add_unknown_logins(settled, 200)
+    client = GithubClient(url=endpoints.github_url, token="small", timeout_s=10, backoff_s=0.01)
+    change_behaviour(endpoints, github_limit=5)
+
+    outcome = settled.run("developer_profiles", github=client)
+
+    assert outcome.is_success
+    told = outcome.metadata("developer_profiles")
+    read_count = list(states(settled).values()).count("not_found") - 2
+    assert 0 < read_count < 200
+    assert (told["accounts_read"], told["accounts_deferred"]) == (read_count, 200 - read_count)
+    assert told["github_points"] <= told["points_spendable"] == 4
+    assert told["planned_freshness_hours"] > 24
     assert list(states(settled).values()).count("fetched") == 23
 
     change_behaviour(endpoints, github_limit=5_000)

@@ -116,11 +116,22 @@ def test_a_call_without_an_answer_counts_as_charged(ledger: Ledger, token: str) 
     assert ledger.spendable_points([token], "graphql", now=NOW, keep_ratio=0.0) == 70
 
 
-def test_what_a_killed_process_set_aside_comes_free(ledger: Ledger, token: str) -> None:
+def test_what_a_killed_process_set_aside_counts_as_charged_until_github_says_otherwise(
+    ledger: Ledger, token: str
+) -> None:
     note(ledger, token, remaining=10)
     granted(reserve(ledger, token, 10))
-    assert isinstance(reserve(ledger, token, 10, now=after(59)), Refusal)
-    granted(reserve(ledger, token, 10, now=after(61)))
+    assert refused(reserve(ledger, token, 10, now=after(61))).reason is Reason.SPENT
+    # Nothing is in flight any more, so that what GitHub says is left is left.
+    note(ledger, token, remaining=10)
+    granted(reserve(ledger, token, 10, now=after(62)))
+
+
+def test_calls_of_a_killed_process_are_in_flight_no_longer_than_they_last(ledger: Ledger, token: str) -> None:
+    for _ in range(CONCURRENT_CALLS_COUNT):
+        granted(reserve(ledger, token, 0))
+    assert refused(reserve(ledger, token, 0, now=after(59))).reason is Reason.IN_FLIGHT
+    granted(reserve(ledger, token, 0, now=after(61)))
 
 
 def test_no_more_calls_are_in_flight_than_github_allows_over_both_apis(ledger: Ledger, token: str) -> None:

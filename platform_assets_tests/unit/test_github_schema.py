@@ -5,14 +5,18 @@ this by hand sets PLATFORM_TEST_GITHUB_SCHEMA to its `schema.graphql`.
 """
 
 import datetime as dt
+import importlib
 import os
+import pkgutil
 from pathlib import Path
 from typing import Any
 
 import graphql
 import pytest
 
+from platform_assets import clients
 from platform_assets.clients import github_queries as queries
+from platform_assets.clients.github import QUESTIONS
 from platform_assets.clients.github_values import Window
 from platform_assets.sandbox.github.cost import query_cost
 from platform_assets.sandbox.github.graphql import schema as sandbox_schema
@@ -26,8 +30,10 @@ ASKED: dict[str, dict[str, Any]] = {
     queries.WORK.noun: queries.work_variables("octocat", WINDOW, 25),
     queries.REPOSITORY.noun: queries.repository_variables("octo/hello"),
     queries.SUBJECTS.noun: queries.subject_variables("octo/hello", "U_1"),
+    "repositories' READMEs": queries.repository_variables("octo/hello"),
+    "READMEs": {**queries.repository_variables("octo/hello"), "oid": "0" * 40},
 }
-each_question = pytest.mark.parametrize("question", queries.QUESTIONS, ids=lambda question: question.noun)
+each_question = pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.noun)
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +43,18 @@ def public_schema() -> graphql.GraphQLSchema:
         assert "CI" not in os.environ, f"{VARIABLE} is not set"
         pytest.skip(f"{VARIABLE} is not set")
     return graphql.build_schema(Path(path).read_text(encoding="utf-8"), assume_valid=True)
+
+
+def test_no_question_of_the_client_is_left_out() -> None:
+    names = [info.name for info in pkgutil.iter_modules(clients.__path__) if info.name.startswith("github")]
+    modules = [importlib.import_module(f"{clients.__name__}.{name}") for name in names]
+    found = {
+        id(value)
+        for module in modules
+        for value in vars(module).values()
+        if isinstance(value, queries.Question)
+    }
+    assert found == {id(question) for question in QUESTIONS}
 
 
 @each_question

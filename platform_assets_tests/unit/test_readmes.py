@@ -27,12 +27,9 @@ def repositories(*rows):
     return pd.DataFrame([(*row, DAY)[:5] for row in rows], columns=columns)
 
 
-def profiles(**logins):
-    return pd.DataFrame({"developer_id": list(logins), "github_login": list(logins.values())})
-
-
 def accounts(**logins):
-    return pd.DataFrame({"developer_id": list(logins), "current_login": list(logins.values())})
+    values = pd.Series(list(logins.values()), dtype="str")
+    return pd.DataFrame({"developer_id": list(logins), "current_login": values})
 
 
 def own(*names, worked_on=DAY):
@@ -78,37 +75,23 @@ def test_only_own_repositories_with_own_work_speak_of_a_developer():
             ("e", "me/mine", False, 300),
             ("f", "someone/thing", False, 300),
         ),
-        profiles(d="ME", e="other", f=None),
-        accounts(),
+        accounts(d="ME", e="other"),
     )
 
     assert found[["developer_id", "repository"]].to_numpy().tolist() == [["d", "Me/mine"]]
 
 
-def test_a_renamed_or_unlinked_account_still_owns_what_it_owned_when_it_was_read():
-    rows = [
-        ("d", "old-name/tool", False, 40),
-        ("d", "new-name/tool", False, 30),
-        ("d", "other/tool", False, 20),
-    ]
-
-    found = own_repositories(repositories(*rows), profiles(d="Old-Name"), accounts(d="New-Name"))
-
-    assert list(found["repository"]) == ["new-name/tool", "old-name/tool"]
-    assert not own_repositories(repositories(*rows), profiles(d="gone"), accounts(d="other")).empty
-
-
 def test_of_many_repositories_those_with_the_most_work_count():
     rows = [("d", f"me/{name}", False, commits) for name, commits in zip("abcdef", (20, 90, 50, 90, 11, 60))]
 
-    found = own_repositories(repositories(*rows), profiles(d="me"), accounts())
+    found = own_repositories(repositories(*rows), accounts(d="me"))
 
     assert len(found) == READMES_PER_DEVELOPER
     assert list(found["repository"]) == ["me/b", "me/d", "me/f"]
 
 
 def test_no_repository_at_all_is_no_error():
-    assert own_repositories(repositories(), profiles(), accounts()).empty
+    assert own_repositories(repositories(), accounts()).empty
     assert due_repositories(own(), NOTHING, now=NOW).empty
 
 
