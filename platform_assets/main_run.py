@@ -143,7 +143,7 @@ def _run_jobs(settings: Settings, progress: RunProgress, console: Console) -> No
     from platform_assets.definitions import build_definitions
     from platform_assets.payments.assets import analytics_run_tags
     from platform_assets.resources import open_database
-    from platform_assets.schedules import ANALYTICS_JOB, CHECKS_JOB, MAIN_JOB, RETRIES_JOB
+    from platform_assets.schedules import ANALYTICS_JOB, CHECKS_JOB, MAIN_JOB, PARTITIONED, RETRIES_JOB
 
     definitions = build_definitions(settings, loggers={PROGRESS_LOGGER: progress.logger_definition()})
     started_at = time.monotonic()
@@ -156,9 +156,11 @@ def _run_jobs(settings: Settings, progress: RunProgress, console: Console) -> No
             tags = analytics_run_tags(database, instance, settings.as_of_day)
         finally:
             database.close()
-        # Without a day to compute its checks are evaluated all the same, with everybody else's.
-        job = ANALYTICS_JOB if tags else CHECKS_JOB
-        _run_job(definitions, job, instance, progress, tags=tags or {})
+        if tags:
+            _run_job(definitions, ANALYTICS_JOB, instance, progress, tags=tags)
+        else:
+            # Without a day to compute its checks are evaluated all the same.
+            _run_job(definitions, CHECKS_JOB, instance, progress, tags={}, checks_of=PARTITIONED)
     elapsed_s = time.monotonic() - started_at
     console.print(
         f"  Refreshed in {elapsed_s:.1f} s; derived rows written: {progress.rows_written:,}; "
@@ -180,8 +182,15 @@ def _run_job(
     progress: RunProgress,
     *,
     tags: dict[str, str],
+    checks_of: str | None = None,
 ) -> None:
+    """Run a job, or only the checks of one asset in it."""
     job = definitions.resolve_job_def(name)
+    if checks_of is not None:
+        keys = definitions.resolve_asset_graph().asset_check_keys
+        job = job.get_subset(
+            asset_check_selection={key for key in keys if key.asset_key.to_user_string() == checks_of}
+        )
     with progress.job(name, steps_count=len(job.graph.node_defs)):
         # Naming the logger replaces Dagster's own, which would print every event.
         job.execute_in_process(
