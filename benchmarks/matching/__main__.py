@@ -2,7 +2,7 @@
 
 Every system runs on the same data in the same process, warm, in turn, and the best of some rounds counts. The engine's
 clock runs from loaded features to the top K with its reasons: laying out both sides, bounds, filters and the exact scores
-are inside.
+are inside. Beside it stand the refresh of what changed, and the whole asset with reading and publishing.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from functools import partial
 from typing import Any
 
 from benchmarks.matching import engine, exhaustive, machine
+from benchmarks.matching.asset import measure_asset, scratch_database
 from benchmarks.matching.faiss_flat import FlatIndex, one_vector_each, project_vectors
 from benchmarks.matching.pgvector_hnsw import measure_pgvector
+from benchmarks.matching.refresh import measure_refresh
 from benchmarks.matching.world import World, make_world
 
 TOP = 50
@@ -105,12 +107,14 @@ def main() -> None:
     parser.add_argument(
         "--pgvector-queries", type=int, default=100, help="projects asked of pgvector; 0 leaves it out"
     )
+    parser.add_argument("--no-refresh", action="store_true", help="leave the incremental refresh out")
+    parser.add_argument("--no-asset", action="store_true", help="leave the asset with its database out")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
     if min(arguments.developers, arguments.projects, arguments.rounds) < 1:
         parser.error("there must be at least one developer, one project and one round")
     world = make_world(arguments.developers, arguments.projects, seed=arguments.seed)
-    measured = {
+    measured: dict[str, Any] = {
         **machine.features(),
         **measure(
             world,
@@ -119,7 +123,13 @@ def main() -> None:
             pgvector_queries=min(arguments.pgvector_queries, arguments.projects),
             checked=arguments.projects if arguments.checked is None else arguments.checked,
         ),
+        **({} if arguments.no_refresh else measure_refresh(world)),
     }
+    if not arguments.no_asset:
+        with scratch_database() as database:
+            measured |= measure_asset(
+                database, developers_count=arguments.developers, projects_count=arguments.projects
+            )
     if arguments.json:
         print(json.dumps(measured))
     else:

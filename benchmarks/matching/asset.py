@@ -9,6 +9,8 @@ import argparse
 import datetime as dt
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -112,12 +114,9 @@ def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def _main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--developers", type=int, default=10_000)
-    parser.add_argument("--projects", type=int, default=200)
-    parser.add_argument("--json", action="store_true", help="always so")
-    arguments = parser.parse_args()
+@contextmanager
+def scratch_database() -> Iterator[Database]:
+    """An empty, migrated database on the embedded server, dropped afterwards."""
     server = ensure_postgres(load_settings().home)
     maintenance = sa.create_engine(server.url("postgres"), isolation_level="AUTOCOMMIT")
     drop = sa.text(f"DROP DATABASE IF EXISTS {_SCRATCH} WITH (FORCE)")
@@ -127,13 +126,23 @@ def _main() -> None:
     try:
         upgrade(server.url(_SCRATCH))
         database = Database(server.url(_SCRATCH))
-        sizes = {"developers_count": arguments.developers, "projects_count": arguments.projects}
-        print(json.dumps(sizes | measure_asset(database, **sizes)))
+        yield database
         database.close()
     finally:
         with maintenance.connect() as connection:
             connection.execute(drop)
         maintenance.dispose()
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--developers", type=int, default=10_000)
+    parser.add_argument("--projects", type=int, default=200)
+    parser.add_argument("--json", action="store_true", help="always so")
+    arguments = parser.parse_args()
+    sizes = {"developers_count": arguments.developers, "projects_count": arguments.projects}
+    with scratch_database() as database:
+        print(json.dumps(sizes | measure_asset(database, **sizes)))
 
 
 if __name__ == "__main__":

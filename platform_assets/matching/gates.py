@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from platform_assets.matching.exposure import gini
 from platform_assets.matching.features import ProjectFeatures
 from platform_assets.matching.lists import Places
 from platform_assets.matching.refresh import Side
-from platform_assets.matching.repositories import Floats, Integers
+from platform_assets.matching.repositories import Integers
 from platform_assets.matching.scoring import UNITS_PER_POINT, score_pairs
 from platform_assets.matching.weights import Weights
 from platform_assets.thresholds import Threshold
@@ -119,12 +120,8 @@ def exposure_gini(shown: pd.Series[Any], developers_count: int) -> float:
         developers_count: How many developers there are.
     """
     counts = shown.value_counts().to_numpy(dtype=np.float64)
-    n = max(developers_count, len(counts))
-    if not len(counts):
-        return 0.0
-    held: Floats = np.sort(np.concatenate([np.zeros(n - len(counts)), counts]))
-    ranks = np.arange(1, n + 1)
-    return float(2.0 * (ranks * held).sum() / (n * held.sum()) - (n + 1) / n)
+    unseen = max(0, developers_count - len(counts))
+    return gini(np.concatenate([np.zeros(unseen), counts]))
 
 
 def inexact_places(

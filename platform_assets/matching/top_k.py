@@ -242,8 +242,3 @@ def last_kept_scores(candidates: pd.DataFrame, *, places: int) -> dict[str, floa
     """
     last = candidates[candidates["rank"] == places]
     return dict(zip(last["project_id"], last["score"].astype(float)))
-
-
-def publish(candidates: pd.DataFrame, k: int) -> pd.DataFrame:
-    """Rows of `platform.matches`: the first K candidates of each project."""
-    return candidates[candidates["rank"] <= k].reset_index(drop=True)

@@ -15,7 +15,6 @@ from platform_assets.matching.top_k import (
     BlockShape,
     best_pairs,
     last_kept_scores,
-    publish,
     rank_candidates,
 )
 from platform_assets.matching.vectors import MatchingInputError
@@ -171,7 +170,6 @@ def test_the_frame_has_the_columns_of_the_table_even_when_it_is_empty():
     ):
         assert list(empty.columns) == list(MATCH_COLUMNS)
         assert empty.empty
-        assert publish(empty, 3).empty
 
 
 def test_a_pool_smaller_than_k_is_listed_whole():
@@ -197,14 +195,6 @@ def test_developers_without_skills_and_projects_without_requirements_are_matched
     )
     assert list(found["developer_id"]) == ["a", "b"]
     assert found["score"].iloc[0] > found["score"].iloc[1] == 0
-
-
-def test_publish_keeps_the_first_k_of_each_project():
-    developers, projects = given_that.random_marketplace(3, 20, 2)
-    candidates = _rank(projects, developers, k=4, reserve=3)
-    published = publish(candidates, 4)
-    assert published.groupby("project_id")["rank"].max().tolist() == [4, 4]
-    assert len(published) == 8
 
 
 def test_senseless_arguments_are_refused():
