@@ -154,11 +154,16 @@ def _breaks(leg: str, rows: pd.DataFrame, here: pd.DataFrame, there: pd.DataFram
         alone.astype(object),
     )
     deadline = pd.Timedelta(TIMING_DEADLINES[leg])
+    is_due = pd.Series(cause == "timing", rows.index)
+    if leg == "payouts":
+        # A balance of 0 or below is never paid out: it waits for sales, for as long as that takes.
+        unpaid = rows["amount_minor"].where(is_due, 0).groupby(rows["currency"]).transform("sum")
+        is_due &= unpaid > 0
     breaks = rows.assign(
         leg=leg,
         cause=cause,
         reason=[_REASONS.get((leg, each), _COMMON_REASONS.get(each, "")) for each in cause],
-        deadline_on=(rows["day"] + deadline).where(pd.Series(cause, rows.index) == "timing"),
+        deadline_on=(rows["day"] + deadline).where(is_due),
     )
     return breaks[BREAK_COLUMNS]
 

@@ -200,6 +200,23 @@ def test_a_difference_within_the_gateway_has_its_cause(objects, expected):
     assert (outcome.days["residual_minor"] == 0).all()
 
 
+def test_a_balance_that_is_not_above_0_waits_for_sales_without_a_deadline():
+    owed = ENTRY | {
+        "object_id": "txn_2",
+        "net_minor": -400,
+        "payout_id": None,
+        "available_on": dt.date(2026, 10, 25),
+    }
+    earned = ENTRY | {"object_id": "txn_3", "net_minor": 500, "payout_id": None}
+
+    def deadlines(*entries):
+        breaks = compare(objects=[OBJECT, ENTRY, PAYOUT, *entries]).breaks
+        return breaks["deadline_on"][(breaks["leg"] == "payouts") & (breaks["cause"] == "timing")]
+
+    assert deadlines(owed).isna().tolist() == [True]
+    assert deadlines(owed, earned).notna().tolist() == [True, True]
+
+
 def test_what_was_converted_is_in_neither_total():
     outcome = compare(objects=[OBJECT, ENTRY | {"currency": "USD", "payout_id": None}])
 

@@ -99,7 +99,6 @@ async def _serve(store: GithubStore, limiter: Limiter, request: Request, caller:
         return answer({"errors": [{"type": "RATE_LIMITED", "message": message}]})
     if not _is_dry_run(operation, coerced):
         window.used += cost.points
-        limiter.charge_cpu(caller.token, "graphql", cost.nodes_count)
     objects = Objects(
         store,
         rate_limit=_rate_limit(window, cost),
@@ -114,7 +113,15 @@ async def _serve(store: GithubStore, limiter: Limiter, request: Request, caller:
             operation_name=call.get("operationName"),
             field_resolver=resolve_field,
         )
+    limiter.charge_cpu(caller.token, "graphql", _count_nodes(result.data))
     return answer(_result_json(result))
+
+
+def _count_nodes(value: Any) -> int:
+    """Objects in an answer: what was looked up, however many the query would have taken."""
+    if isinstance(value, dict):
+        return 1 + sum(_count_nodes(item) for item in value.values())
+    return sum(_count_nodes(item) for item in value) if isinstance(value, list) else 0
 
 
 def _is_dry_run(operation: OperationDefinitionNode, variables: dict[str, Any]) -> bool:
