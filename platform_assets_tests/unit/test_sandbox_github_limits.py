@@ -5,7 +5,6 @@ import pytest
 from platform_assets.sandbox.github.limits import (
     CONCURRENT_CALLS,
     CPU_S_PER_MINUTE,
-    CPU_S_PER_NODE,
     POINTS_PER_MINUTE,
     Limiter,
 )
@@ -56,7 +55,7 @@ def test_calls_in_flight_count_over_both_apis(limiter: Limiter) -> None:
 
 
 def test_computing_time_of_large_queries_counts_by_the_minute(limiter: Limiter, clock: Clock) -> None:
-    limiter.charge_cpu("t", "graphql", int(CPU_S_PER_MINUTE["graphql"] / CPU_S_PER_NODE))
+    limiter.charge_cpu("t", "graphql", CPU_S_PER_MINUTE["graphql"])
 
     assert call(limiter, "graphql") == "too much compute time in a minute"
     assert call(limiter, "core") is None
