@@ -18,6 +18,7 @@ def measure_size(
 ) -> dict[str, Any]:
     """What `python -m benchmarks.matching` measures at a size."""
     command = [sys.executable, "-m", "benchmarks.matching", "--json", "--pgvector-queries", "0"]
+    command += ["--no-refresh", "--no-asset"]
     command += ["--developers", str(developers), "--projects", str(projects)]
     command += ["--rounds", str(rounds), "--checked", str(checked)]
     if not with_faiss:
