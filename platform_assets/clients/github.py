@@ -28,7 +28,7 @@ from platform_assets.clients.github_values import (
     RestProfile,
     is_possible_login,
 )
-from platform_assets.clients.http_errors import ServiceError
+from platform_assets.clients.http_errors import RateLimited, ServiceError
 
 CHUNK_ACCOUNTS_COUNT = 25
 """New or changed accounts read together; what a rate limit can cost is at most the unfinished chunks."""
@@ -110,10 +110,19 @@ class GithubClient:
     def read_budget(self) -> RateBudget:
         """Ask what the tokens have left of their GraphQL points, together; the questions themselves are free.
 
+        A blocked token is not asked and has nothing left, as long as another one may call.
+
         Raises:
-            ServiceError: GitHub can't be reached or refuses a token.
+            ServiceError: GitHub can't be reached or refuses a token, or all of them are blocked.
         """
-        seen = [self._read_limits(token) for token in self._transport.fingerprints]
+        seen, blocked = [], None
+        for token in self._transport.fingerprints:
+            try:
+                seen.append(self._read_limits(token))
+            except RateLimited as error:
+                blocked = error
+        if blocked is not None and not seen:
+            raise blocked
         return replace(
             self.budget,
             limit=sum(one.limit_points for one in seen),

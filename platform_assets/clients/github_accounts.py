@@ -39,6 +39,10 @@ from platform_assets.clients.http_errors import RateLimited, ServiceError, Trans
 SUBJECT_REPOSITORIES_COUNT = 10
 """Repositories of an account, by own commits, whose commit subjects are read."""
 
+KEPT_REPOSITORIES_COUNT = 1_000
+"""Repositories of an account, by own commits, that are kept. Thousands are the work of a program, and asking about all of
+them would meet GitHub's limit on computing time in every refresh anew, at everybody's expense."""
+
 SUBJECTS_RESERVE_RATIO = 0.1
 """Below this share of points left, commit subjects are not read: accounts and commits matter more."""
 
@@ -141,6 +145,7 @@ class AccountReader:
         before = {login: before.get(login.casefold(), ()) for login in there}
         watches = {login: self._known.watches.get(login.casefold()) for login in there}
         work, complete = self._read_work(there, watches, before)
+        work = {login: _bounded(tallies) for login, tallies in work.items()}
         wanted = {
             login: {
                 name for name, tally in tallies.items() if not is_as_known(tally, _named(before[login], name))
@@ -153,7 +158,7 @@ class AccountReader:
             [
                 (login, name, there[login].node_id)
                 for login, names in wanted.items()
-                for name in _most_worked_on(work[login])
+                for name in _most_worked_on(work[login], SUBJECT_REPOSITORIES_COUNT)
                 if name in names and isinstance(facts[name], RepositoryFacts)
             ]
         )
@@ -262,9 +267,15 @@ def _named(known: Sequence[RepositoryWork], name: str) -> RepositoryWork | None:
     return next((one for one in known if one.repository == name), None)
 
 
-def _most_worked_on(tallies: Work | ServiceError | None) -> list[str]:
+def _bounded(tallies: Work | ServiceError | None) -> Work | ServiceError | None:
+    if not isinstance(tallies, dict):
+        return tallies
+    return {name: tallies[name] for name in _most_worked_on(tallies, KEPT_REPOSITORIES_COUNT)}
+
+
+def _most_worked_on(tallies: Work | ServiceError | None, count: int) -> list[str]:
     assert isinstance(tallies, dict)  # only accounts whose work was read are asked about
-    return sorted(tallies, key=lambda name: (-tallies[name].commits_count, name))[:SUBJECT_REPOSITORIES_COUNT]
+    return sorted(tallies, key=lambda name: (-tallies[name].commits_count, name))[:count]
 
 
 def _result(

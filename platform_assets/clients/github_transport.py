@@ -38,9 +38,8 @@ ATTEMPTS_COUNT = 4
 BACKOFF_S = 0.5
 BACKOFF_MAX_S = 8.0
 
-MAX_WAIT_S = 90.0
-"""A wait up to this long is waited out in place, as the minute after a secondary limit with its jitter is; a longer one is for
-whoever schedules the rerun."""
+MAX_WAIT_S = 20.0
+"""A stated wait up to this long is waited out in place; a longer one is for whoever schedules the rerun."""
 
 OUTAGE_CALLS_COUNT = 8
 """So many calls that fail in a row, each after all its attempts, mean that GitHub is down. More than a batch of 64 needs

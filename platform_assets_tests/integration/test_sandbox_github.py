@@ -164,6 +164,18 @@ def test_an_exhausted_graphql_limit_is_an_error_in_a_200(sandbox, github):
     assert headers["x-ratelimit-remaining"] == "0"
 
 
+def test_a_burst_meets_a_secondary_limit_that_names_its_wait(sandbox):
+    change_behaviour(sandbox, github_limit=5_000)
+    headers = {"Authorization": "Bearer hasty"}
+    answers = (call(sandbox, "GET", "/github/rate_limit", headers=headers) for _ in range(901))
+    status, refused, body = next(answer for answer in answers if answer[0] != 200)
+
+    assert status == 403
+    assert refused["retry-after"] == "60"
+    assert int(refused["x-ratelimit-remaining"]) > 0
+    assert "secondary rate limit" in body["message"]
+
+
 def test_calls_are_counted_by_route(sandbox, github):
     before = request_counts(sandbox, "github")["by_route"].get("GET /users/{login}", 0)
     github.get_user("first-dev")

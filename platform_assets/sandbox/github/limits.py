@@ -18,9 +18,6 @@ POINTS_PER_MINUTE = {"core": 900, "graphql": 2_000}
 CPU_S_PER_MINUTE = {"core": 90.0, "graphql": 60.0}
 """GitHub's secondary limits of a token: calls in flight over both APIs, and per minute points and seconds of CPU time."""
 
-CPU_S_PER_NODE = 0.0005
-"""CPU time that GitHub takes for one node of a query, as far as it can be guessed: it publishes the limit, but no prices."""
-
 
 @dataclass
 class Window:
@@ -104,10 +101,10 @@ class Limiter:
         """End a call."""
         self._in_flight[token] -= 1
 
-    def charge_cpu(self, token: str, resource: str, nodes_count: int) -> None:
-        """Note the CPU time of a call that answers with so many nodes."""
+    def charge_cpu(self, token: str, resource: str, seconds: float) -> None:
+        """Note what a call took. GitHub publishes no prices, but says that the response time is a rough measure of it."""
         minute = self._minutes.setdefault((token, resource), Minute())
-        minute.cpu.append((self.clock(), nodes_count * CPU_S_PER_NODE))
+        minute.cpu.append((self.clock(), seconds))
 
     def window(self, token: str, resource: str) -> Window:
         """The open window of a token; a new one when the last has passed."""
