@@ -31,7 +31,7 @@ CHANGED_POINTS = 0.5
 CHANGED_RATIO = 0.05
 """Known accounts that changed within `REFRESH_AFTER`, as far as is known before looking."""
 
-NEW_POINTS = 0.8
+NEW_POINTS = 0.9
 """Points of reading all years of an account: measured by `benchmarks.github_refresh`, rounded up."""
 
 NEVER_READ_STALENESS = 3 * REFRESH_AFTER
@@ -127,15 +127,16 @@ def fit_budget(
     points = logins.isin(list(followed_logins)).map({True: _KNOWN_POINTS, False: NEW_POINTS})
     # Several developers may name one account, which is read once.
     points = points.where(~logins.duplicated(), 0.0)
-    expected = float(points.sum())
-    now_count = int((points.cumsum() <= points_spendable).sum())
+    # Rounded: a sum of hundredths that errs in its last bit must not cost an hour.
+    expected = round(float(points.sum()), 4)
+    now_count = int((points.cumsum().round(4) <= points_spendable).sum())
     pass_hours = _ratio(linked_count * _KNOWN_POINTS, points_per_hour)
     waiting = max(0.0, expected - points_spendable)
     hours = max(REFRESH_AFTER / dt.timedelta(hours=1), pass_hours) + _hours_up(waiting, points_per_hour)
     return Plan(
         due=pd.concat([linked, due[due["github_login"].isna()]], ignore_index=True),
         now_count=now_count,
-        points_expected=round(expected, 2),
+        points_expected=expected,
         points_spendable=points_spendable,
         freshness_hours=hours,
     )
