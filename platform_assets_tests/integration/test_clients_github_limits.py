@@ -168,31 +168,29 @@ def test_nobody_calls_while_a_token_is_blocked(github_url: str, database_url: st
     assert all(110 < error.wait_s(began) < 140 for error in errors if error)
 
 
+def exhausted() -> Reply:
+    headers = {
+        "x-ratelimit-limit": "5000",
+        "x-ratelimit-remaining": "0",
+        "x-ratelimit-reset": str(int(time.time()) + 900),
+    }
+    return Reply(403, {"message": "API rate limit exceeded for user ID 1."}, headers)
+
+
 @pytest.mark.parametrize(
-    ("reply", "least_s", "most_s"),
+    ("refuse", "least_s", "most_s"),
     [
-        (Reply(429, SECONDARY, {"retry-after": "90"}), 89, 95),
-        (Reply(429, SECONDARY), 60, 80),
-        (Reply(403, SECONDARY), 60, 80),
-        (
-            Reply(
-                403,
-                {"message": "API rate limit exceeded for user ID 1."},
-                {
-                    "x-ratelimit-limit": "5000",
-                    "x-ratelimit-remaining": "0",
-                    "x-ratelimit-reset": str(int(time.time()) + 900),
-                },
-            ),
-            800,
-            905,
-        ),
+        (lambda: Reply(429, SECONDARY, {"retry-after": "90"}), 89, 95),
+        (lambda: Reply(429, SECONDARY), 60, 80),
+        (lambda: Reply(403, SECONDARY), 60, 80),
+        (exhausted, 895, 905),
     ],
     ids=["429 with a wait", "429 without", "403 without", "403 with a reset"],
 )
 def test_a_limit_is_waited_out_as_github_says_or_for_a_minute(
-    github_url: str, database_url: str, reply: Reply, least_s: float, most_s: float
+    github_url: str, database_url: str, refuse: Callable[[], Reply], least_s: float, most_s: float
 ) -> None:
+    reply = refuse()
     watched = Watched(github_url, lambda *_: reply)
     with serve(watched) as url, processes(1, url, next(_tokens), database_url) as [(client, _)]:
         began = dt.datetime.now(dt.UTC)
