@@ -177,6 +177,19 @@ def test_pages_that_change_while_they_are_read_lose_nothing(database, tmp_path):
     assert len(ids(database)) == len(OBJECTS) + 3
 
 
+@pytest.mark.parametrize("ahead", [dt.timedelta(minutes=90), dt.timedelta(minutes=-90)], ids=str)
+def test_a_clock_that_differs_from_the_gateways_loses_nothing(database, tmp_path, ahead):
+    ours = dt.datetime.now(dt.UTC) + ahead
+    with running_sandbox(tmp_path, loaded=WORLD) as own, stripe_client(own) as stripe:
+        sync(database, own.stripe_url, ours)
+        made = stripe.payment_intents.create(
+            {"amount": 700, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True}
+        )
+        sync(database, own.stripe_url, ours + dt.timedelta(minutes=5))
+
+    assert {made.id, made.latest_charge} <= ids(database)
+
+
 def test_events_tell_of_late_changes_to_old_objects(database, tmp_path):
     def status(name):
         return next(row["status"] for row in rows(database) if row["object_id"] == name)

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import pytest
 import sqlalchemy as sa
 from sandbox_server import change_behaviour, running_sandbox, stripe_client
+from scripted_http import Reply, pass_on, serve
 from small_world import gateway_client
 
 from benchmarks.payment_faults import failed_payments_world
@@ -68,12 +69,12 @@ class Desk:
     def intent_id(self):
         return f"pi_{self.number}"
 
-    def run(self, *, now=NOW, policy=None, crash_at=None, key="sk_test_sandbox", timeout_s=10.0):
+    def run(self, *, now=NOW, policy=None, crash_at=None, key="sk_test_sandbox", timeout_s=10.0, url=None):
         def probe(point):
             if point == crash_at:
                 raise Crash
 
-        url = self.endpoints.stripe_url
+        url = url or self.endpoints.stripe_url
         with PaymentGateway(url=url, api_key=key, timeout_s=timeout_s, retries_count=0) as gateway:
             run = RetryRun(
                 self.database,
@@ -265,6 +266,32 @@ def test_a_key_that_is_refused_ends_the_run_and_charges_nobody(open_desk):
 
     assert "sk_test" not in str(caught.value)
     assert desk.states() == []
+
+
+def test_a_customer_that_was_deleted_meanwhile_is_charged_nothing_and_not_tried_again(open_desk):
+    desk = open_desk(pays=True)
+    missing = {
+        "type": "invalid_request_error",
+        "code": "resource_missing",
+        "param": "customer",
+        "message": f"No such customer: 'cus_{desk.number}'",
+    }
+    confirms = []
+
+    def answer(call):
+        if not call.path.endswith("/confirm"):
+            return pass_on(call, desk.endpoints.stripe_url)
+        confirms.append(call.path)
+        return Reply(400, {"error": missing}, {"content-type": "application/json"})
+
+    with serve(answer) as url:
+        first = desk.run(url=url)
+        desk.run(url=url, now=NOW + HOUR)
+
+    assert first.states == {"refused": 1}
+    assert len(confirms) == 1
+    assert desk.states() == ["refused"]
+    assert not desk.charges()
 
 
 def test_a_gateway_that_does_not_answer_at_all_fails_the_run_and_is_asked_again(open_desk, well):

@@ -133,6 +133,12 @@ def test_expanded_references_count_like_plain_ones() -> None:
     assert row_of([balance(source=charge())], "txn_1")["charge_id"] == "ch_1"
 
 
+def test_a_deleted_customer_is_still_the_one_who_paid() -> None:
+    gone = {"id": "cus_1", "object": "customer", "deleted": True}
+
+    assert row_of([charge(id="ch_9", customer=gone)], "ch_9")["customer_id"] == "cus_1"
+
+
 def test_the_later_of_two_states_of_an_object_counts() -> None:
     rows = transaction_rows([charge(status="pending"), charge(status="succeeded")]).transactions
     assert rows["status"].tolist() == ["succeeded"]
