@@ -1,19 +1,20 @@
 """Fast approximate scores of many developers with many projects, and a proven bound on how far off they are.
 
-The part of the score that is a sum of products is laid out as one matrix product: the dimensions of the vectors, the
-skills and words that cost most to look up one by one, and what a developer brings to every project. What is left, skills
-and words that few have, is a sparse product. Which pairs are looked at again is `blocks`.
+The score is laid out as one matrix product: the dimensions of the vectors, the skills and words that cost most to look up
+one by one, what a developer brings to every project, upper bounds of what depends on the pair in other ways (`ceilings`),
+and minus what a project already knows to be out of reach, as small numbers are rounded less. What is left, skills and
+words that few have, is a sparse product. Which pairs are looked at again is `blocks`.
 
 The bound. Let a and b be rows of the two sides with n columns, â and b̂ what is left of them in the kernel's format with
-unit roundoff u (2⁻⁹ for bfloat16, 2⁻²⁴ for float32), so that |âᵢ - aᵢ| ≤ u|aᵢ| and |b̂ᵢ - bᵢ| ≤ u|bᵢ|. A sum of n products
-in float32, in any order, is off by at most γₙ Σ|âᵢb̂ᵢ| with γₙ = n·2⁻²⁴ / (1 - n·2⁻²⁴) (Higham, Accuracy and Stability of
-Numerical Algorithms, section 3.1). So with M ≥ Σ|aᵢbᵢ|
+unit roundoff u (2⁻⁹ for bfloat16, 2⁻²⁴ for float32). A sum of n products in float32, in any order, is off by at most
+γₙ Σ|âᵢb̂ᵢ| with γₙ = n·2⁻²⁴ / (1 - n·2⁻²⁴) (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1). So
 
-    |product - Σaᵢbᵢ| ≤ ((1 + u)²(1 + γₙ) - 1) · M.
+    |product - Σaᵢbᵢ| ≤ Σ|âᵢ - aᵢ||b̂ᵢ| + Σ|aᵢ||b̂ᵢ - bᵢ| + γₙ Σ|âᵢb̂ᵢ|.
 
-M = meaning weight + Σ of the project's dense columns + largest |standing|: vectors have length 1 (Cauchy-Schwarz) and all
-other entries of developers lie between 0 and 1. A bfloat16 result is rounded once more, by at most u / (1 - u) of itself.
-The largest of several approximations is off by no more than the worst of them.
+|b̂ᵢ - bᵢ| ≤ u|bᵢ|, and what rounding took from a project is computed, not estimated. Vectors have length 1, so their part of
+the sums is bounded by Cauchy-Schwarz; developers' skills and words lie between 0 and 1; all other columns are numbers of
+the format to begin with. A result in bfloat16 is rounded once more, and again when the sparse product is added to it, by
+at most u / (1 - u) of itself each time. The largest of several approximations is off by no more than the worst of them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from platform_assets.matching.ceilings import Ceilings, ceilings_of, plan_ceilings
 from platform_assets.matching.features import DeveloperFeatures
 from platform_assets.matching.project_rows import ProjectRows
 from platform_assets.matching.repositories import Floats, Integers, sparse_matrix
@@ -33,8 +35,8 @@ from platform_assets.matching.weights import Weights
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-DENSE_COLUMNS = 252
-"""Skills and words in the matrix product. With 384 dimensions and four columns of standing that is 640 columns."""
+DENSE_COLUMNS = 251
+"""Ceilings, skills and words in the matrix product: 640 columns, with 384 dimensions, four of standing and one of offset."""
 
 STANDING_PARTS = 4
 """Numbers of the kernel's format whose sum stands for a developer's standing: four of 8 bits are as good as float32."""
@@ -52,7 +54,7 @@ class Kernel:
     Attributes:
         name: `bfloat16` or `float32`.
         unit_roundoff: Largest relative error of a number put into the format.
-        result_roundoff: Largest error of a result relative to itself, beyond that of the sum.
+        result_roundoff: Largest error of a result relative to itself, beyond that of the sum, each time it is rounded.
     """
 
     name: str
@@ -75,23 +77,26 @@ def best_kernel(developers_count: int, projects_count: int, dimensions: int) -> 
 
 @dataclass(frozen=True)
 class Columns:
-    """Where the skills and words that projects ask for have their place.
+    """What the columns beside the vectors' stand for.
 
     Attributes:
         skill_slots: Slot of each skill; dense ones come first, then sparse ones; -1 for one that nobody asks for.
         word_slots: Slot of each word, counted on with those of skills.
         dense_count: Number of dense slots.
         sparse_count: Number of sparse slots.
+        ceilings: Groups of projects whose terms are bounded together.
     """
 
-    skill_slots: npt.NDArray[np.int32]
-    word_slots: npt.NDArray[np.int32]
+    skill_slots: Integers
+    word_slots: Integers
     dense_count: int
     sparse_count: int
+    ceilings: Ceilings
 
 
 def plan_columns(projects: ProjectRows, developers: DeveloperFeatures, *, most_dense: int) -> Columns:
     """Make dense what would cost most lookups: developers who have it times projects that ask for it."""
+    ceilings = plan_ceilings(projects)
     cost = np.concatenate(
         [
             _entries(projects.skills) * _entries(developers.skills),
@@ -100,40 +105,68 @@ def plan_columns(projects: ProjectRows, developers: DeveloperFeatures, *, most_d
     )
     order = np.argsort(-cost, kind="stable")
     used = int(np.count_nonzero(cost))
-    slots = np.full(len(cost), -1, dtype=np.int32)
-    slots[order[:used]] = np.arange(used, dtype=np.int32)
+    slots = np.full(len(cost), -1, dtype=np.int64)
+    slots[order[:used]] = np.arange(used)
     skills_count = developers.skills.shape[1]
-    dense_count = min(used, most_dense)
-    return Columns(slots[:skills_count], slots[skills_count:], dense_count, used - dense_count)
+    dense_count = min(used, max(0, most_dense - ceilings.count))
+    return Columns(slots[:skills_count], slots[skills_count:], dense_count, used - dense_count, ceilings)
+
+
+@dataclass(frozen=True)
+class _Lexical:
+    """Skills and words that have a slot: entries of rows, arrays of one length."""
+
+    rows: Integers
+    slots: Integers
+    values: Rough
+
+    def dense(self, count: int, out: Rough) -> None:
+        """Put those of the first `count` slots into a matrix."""
+        is_dense = self.slots < count
+        out[self.rows[is_dense], self.slots[is_dense]] = self.values[is_dense]
+
+    def sparse_by_slot(self, columns: Columns, rows_count: int) -> csr_matrix:
+        """The others as a matrix of shape (sparse slots, rows)."""
+        from scipy.sparse import csr_matrix
+
+        is_sparse = np.flatnonzero(self.slots >= columns.dense_count)
+        slots = self.slots[is_sparse] - columns.dense_count
+        # Sorting 16 bits takes a fraction of the time.
+        narrow = slots.astype(np.uint16 if columns.sparse_count <= 2**16 else np.int64)
+        order = is_sparse[np.argsort(narrow, kind="stable")]
+        starts = np.concatenate([[0], np.cumsum(np.bincount(slots, minlength=columns.sparse_count))])
+        return csr_matrix(
+            (self.values[order], self.rows[order], starts), shape=(columns.sparse_count, rows_count)
+        )
 
 
 def _lexical(
-    skills: csr_matrix, words: csr_matrix, columns: Columns, *, skill_weight: float, word_weight: float
-) -> tuple[Rough, csr_matrix]:
-    """Weighted skills and words of rows: the dense slots, shape (rows, dense), and the sparse ones, (rows, sparse)."""
-    rows_count = skills.shape[0]
-    dense = np.zeros((rows_count, columns.dense_count), dtype=np.float32)
+    skills: csr_matrix,
+    words: csr_matrix,
+    span: slice,
+    columns: Columns,
+    *,
+    skill_weight: float = 1.0,
+    word_weight: float = 1.0,
+) -> _Lexical:
+    """Weighted skills and words of a span of rows."""
     parts = [
-        _slotted(skills, columns.skill_slots, skill_weight),
-        _slotted(words, columns.word_slots, word_weight),
+        _slotted(skills, span, columns.skill_slots, skill_weight),
+        _slotted(words, span, columns.word_slots, word_weight),
     ]
-    sparse = []
-    for rows, slots, values in parts:
-        is_dense = slots < columns.dense_count
-        dense[rows[is_dense], slots[is_dense]] = values[is_dense]
-        sparse.append((rows[~is_dense], slots[~is_dense] - columns.dense_count, values[~is_dense]))
-    rows, slots, values = (np.concatenate(arrays) for arrays in zip(*sparse))
-    return dense, sparse_matrix(values, rows, slots, (rows_count, columns.sparse_count))
+    return _Lexical(*(np.concatenate(arrays) for arrays in zip(*parts)))
 
 
 def _slotted(
-    matrix: csr_matrix, slot_of: npt.NDArray[np.int32], weight: float
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], Rough]:
-    """Rows, slots and weighted values of the entries that have a slot."""
-    slots = slot_of[matrix.indices]
+    matrix: csr_matrix, span: slice, slot_of: Integers, weight: float
+) -> tuple[Integers, Integers, Rough]:
+    """Rows counted from the span's first, slots and weighted values of the entries that have a slot."""
+    starts = matrix.indptr[span.start : span.stop + 1]
+    entries = slice(starts[0], starts[-1])
+    slots = slot_of[matrix.indices[entries]]
     has_slot = np.flatnonzero(slots >= 0)
-    rows = np.repeat(np.arange(matrix.shape[0], dtype=np.int32), np.diff(matrix.indptr))[has_slot]
-    return rows, slots[has_slot], (weight * matrix.data[has_slot]).astype(np.float32)
+    rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))[has_slot]
+    return rows, slots[has_slot], (weight * matrix.data[entries][has_slot]).astype(np.float32)
 
 
 def standing(developers: DeveloperFeatures, weights: Weights) -> Floats:
@@ -152,14 +185,16 @@ class ProjectSide:
     """The projects' side of the product.
 
     Attributes:
-        dense: Shape (projects, columns), in the kernel's format.
+        dense: Shape (projects, columns), in the kernel's format; the last column is minus the offset, 0 to begin with.
         sparse: Weighted shares of sparse skills and words, shape (projects, sparse columns).
         error: Bound on the error of each project's products, beyond the result's own rounding, shape (projects,).
+        largest: Bound on each project's scores, shape (projects,).
     """
 
     dense: Any
     sparse: csr_matrix
     error: Floats
+    largest: Floats
 
 
 def project_side(
@@ -167,27 +202,45 @@ def project_side(
 ) -> ProjectSide:
     """Lay out the projects, weights included."""
     worth = weights.values()
-    lexical, sparse = _lexical(
+    count = len(projects.vectors)
+    lexical = _lexical(
         projects.skills,
         projects.words,
+        slice(0, count),
         columns,
         skill_weight=worth["skills"],
         word_weight=worth["title"],
     )
-    ones = np.ones((len(lexical), STANDING_PARTS))
-    dense = np.hstack([worth["meaning"] * projects.vectors, lexical, ones])
-    count = dense.shape[1] * 2.0**-24
-    relative = (1 + kernel.unit_roundoff) ** 2 * (1 + count / (1 - count)) - 1
-    # A hundredth more than the weight of meaning covers vectors whose length was rounded to the grid.
-    largest = 1.01 * worth["meaning"] + lexical.sum(axis=1) + largest_standing
+    slotted = np.zeros((count, columns.dense_count), dtype=np.float32)
+    lexical.dense(columns.dense_count, slotted)
+    sparse = lexical.sparse_by_slot(columns, count).T.tocsr()
+    meaning = worth["meaning"] * projects.vectors.astype(np.float64)
+    rest = np.hstack(
+        [slotted, np.ones((count, STANDING_PARTS)), columns.ceilings.memberships(), np.zeros((count, 1))]
+    )
+    dense = _in_format(np.hstack([meaning, rest]).astype(np.float32), kernel)
+    kept = _out_of_format(dense)
+    unit = kernel.unit_roundoff
+    # A hundredth more than 1 covers developers' vectors whose length was rounded to the grid, and roundoff.
+    length, lost = (
+        1.01 * np.linalg.norm(part, axis=1) for part in (meaning, kept[:, : meaning.shape[1]] - meaning)
+    )
+    lost += 1.01 * np.abs(kept[:, meaning.shape[1] :] - rest).sum(axis=1)
+    asked = slotted.sum(axis=1, dtype=np.float64)
+    asked_sparsely = np.asarray(sparse.sum(axis=1), dtype=np.float64).ravel()
+    largest = length + asked + asked_sparsely + largest_standing + worth["rate"] + worth["availability"]
+    sums = dense.shape[1] * 2.0**-24
     # Every term of the score is rounded to millionths; the standing's parts err far less than one.
     rounding = (len(TERMS) + 1) / UNITS_PER_POINT
-    # Sparse products are summed in float32, fewer than a hundred for a pair.
-    sparse_rounding = 2.0**-17 * np.asarray(sparse.sum(axis=1), dtype=np.float64).ravel()
+    # Before the sparse product is added, a result may be larger than the sum by as much. Sparse products are summed in
+    # float32, fewer than a hundred for a pair.
+    sparse_rounding = (kernel.result_roundoff + 2.0**-17) * asked_sparsely
     return ProjectSide(
-        _in_format(dense.astype(np.float32), kernel),
+        dense,
         sparse,
-        relative * largest + sparse_rounding + rounding,
+        # Twice the largest, as the offset is one more number to sum.
+        lost + unit * (length + asked) + sums / (1 - sums) * 2.02 * largest + sparse_rounding + rounding,
+        largest,
     )
 
 
@@ -196,34 +249,54 @@ class DeveloperSide:
     """Some developers' side of the product.
 
     Attributes:
+        positions: Who they are, in the order of falling numbers of vectors.
         dense: One matrix per place in developers' lists of vectors, in the kernel's format: the first holds all, the
-            next those with a second vector, and so on; developers stand in the order of falling numbers of vectors.
+            next those with a second vector, and so on.
         sparse: What they have of the sparse columns, transposed, shape (sparse columns, developers).
+        ceilings: What their terms add at most in each group of projects, 0 in the last, shape (developers, groups + 1).
     """
 
+    positions: Integers
     dense: list[Any]
     sparse: csr_matrix
+    ceilings: Rough
 
 
 def developer_side(
+    projects: ProjectRows,
     developers: DeveloperFeatures,
-    positions: Integers,
+    span: slice,
     columns: Columns,
     standings: Floats,
+    weights: Weights,
     kernel: Kernel,
 ) -> DeveloperSide:
-    """Lay out developers, who stand in the order of falling numbers of vectors."""
-    starts = developers.facet_starts
-    facets_count = starts[positions + 1] - starts[positions]
-    lexical, sparse = _lexical(
-        developers.skills[positions], developers.words[positions], columns, skill_weight=1.0, word_weight=1.0
-    )
-    rest = np.hstack([lexical, _parts(standings[positions])])
+    """Lay out the developers of a span."""
+    starts = developers.facet_starts[span.start : span.stop + 1]
+    counts = np.diff(starts)
+    order = np.argsort(-counts, kind="stable")
+    positions, facets_count = span.start + order, counts[order]
+    place_of = np.empty_like(order)
+    place_of[order] = np.arange(len(order))
+    lexical = _lexical(developers.skills, developers.words, span, columns)
+    lexical = _Lexical(place_of[lexical.rows], lexical.slots, lexical.values)
+    ceilings = ceilings_of(columns.ceilings, projects, developers, positions, weights)
+    slots = columns.dense_count
+    rest = np.zeros((len(order), slots + STANDING_PARTS + ceilings.shape[1] + 1), dtype=np.float32)
+    lexical.dense(slots, rest)
+    rest[:, slots : slots + STANDING_PARTS] = _parts(standings[positions])
+    rest[:, slots + STANDING_PARTS : -1] = ceilings
+    rest[:, -1] = 1.0
     dense = [_beside(_vectors_at(developers, positions, facets_count, 0), rest, kernel)]
     for place in range(1, int(facets_count.max(initial=0))):
         some = positions[: int(np.count_nonzero(facets_count > place))]
         dense.append(_beside(_vectors_at(developers, some, facets_count, place), rest, kernel))
-    return DeveloperSide(dense, sparse.T.tocsr())
+    return DeveloperSide(
+        positions,
+        dense,
+        lexical.sparse_by_slot(columns, len(order)),
+        np.pad(ceilings, ((0, 0), (0, 1))),
+    )
 
 
 def _vectors_at(
@@ -259,12 +332,12 @@ def _parts(values: Floats) -> Rough:
     return parts
 
 
-def rough_products(projects: ProjectSide, rows: slice, developers: DeveloperSide, kernel: Kernel) -> Any:
+def rough_products(projects: Any, developers: DeveloperSide, kernel: Kernel) -> Any:
     """Approximate dense part of the score of some projects, shape (developers, projects), in the kernel's format.
 
     The projects stand on the right: libraries rearrange that side for the matrix units, and it is the smaller one.
     """
-    right = projects.dense[rows].T
+    right = projects.T
     if kernel is FLOAT32:
         rough: Rough = developers.dense[0] @ right
         for further in developers.dense[1:]:
@@ -279,19 +352,6 @@ def rough_products(projects: ProjectSide, rows: slice, developers: DeveloperSide
     return product
 
 
-def sparse_products(
-    projects: ProjectSide, rows: slice, developers: DeveloperSide
-) -> tuple[Integers, Integers, Rough]:
-    """What sparse skills and words add to pairs of a block of projects with the developers.
-
-    Returns:
-        Rows of the projects, ascending, and places of the developers of pairs that share any; and what they add.
-    """
-    product = projects.sparse[rows] @ developers.sparse
-    own = np.repeat(np.arange(product.shape[0], dtype=np.int64), np.diff(product.indptr))
-    return own, product.indices.astype(np.int64), product.data
-
-
 def _entries(matrix: csr_matrix) -> Integers:
     return np.bincount(matrix.indices, minlength=matrix.shape[1]).astype(np.int64)
 
@@ -302,3 +362,8 @@ def _in_format(matrix: Rough, kernel: Kernel) -> Any:
     import torch
 
     return torch.from_numpy(matrix).to(torch.bfloat16)
+
+
+def _out_of_format(matrix: Any) -> Floats:
+    values: Floats = np.asarray(matrix if isinstance(matrix, np.ndarray) else matrix.float().numpy(), np.float64)
+    return values
