@@ -112,6 +112,7 @@ class ProjectBlock:
         self._projects = projects
         self._side = side
         self._span = rows
+        self._sparse = side.sparse[rows].T.tocsr()
         self._error = side.error[rows]
         self._groups = (columns.ceilings.rate_groups[rows], columns.ceilings.hours_groups[rows])
         self._count = count
@@ -147,9 +148,8 @@ class ProjectBlock:
         # Of the block's own rows.
         dense[:, -1] = _like(-offsets, dense)
         rough = _comparable(rough_products(dense, side, self._kernel), self._kernel)
-        sparse = self._side.sparse[self._span] @ side.sparse
-        rows = np.repeat(np.arange(sparse.shape[0]), np.diff(sparse.indptr))
-        pairs = sparse.indices * np.int64(rough.shape[1]) + rows
+        sparse = side.sparse @ self._sparse
+        pairs = np.repeat(np.arange(len(rough)) * len(offsets), np.diff(sparse.indptr)) + sparse.indices
         sums = rough.ravel()
         sums[pairs] = _rounded(_values(sums[pairs], self._kernel) + sparse.data, self._kernel)
         return _Chunk(developers, side, rough, offsets, np.full(len(offsets), _largest(rough), rough.dtype))
@@ -185,9 +185,8 @@ class ProjectBlock:
 
     def _bounded(self, chunk: _Chunk, pairs: Integers, allowed: PairFilter) -> _Survivors:
         """Bounds of those of the pairs that may be matched and reach the threshold."""
-        width = chunk.rough.shape[1]
-        places = pairs // width
-        rows, positions = pairs - places * width, chunk.side.positions[places]
+        places, rows = np.divmod(pairs, chunk.rough.shape[1])
+        positions = places + chunk.side.first
         may_match = allowed(rows + self._span.start, positions)
         pairs, places, rows, positions = (some[may_match] for some in (pairs, places, rows, positions))
         project_rows = rows + self._span.start

@@ -28,7 +28,7 @@ import numpy.typing as npt
 from platform_assets.matching.ceilings import Ceilings, ceilings_of, plan_ceilings
 from platform_assets.matching.features import DeveloperFeatures
 from platform_assets.matching.project_rows import ProjectRows
-from platform_assets.matching.repositories import Floats, Integers, sparse_matrix
+from platform_assets.matching.repositories import Floats, Integers
 from platform_assets.matching.scoring import TERMS, UNITS_PER_POINT, recency_terms, reputation_terms
 from platform_assets.matching.weights import Weights
 
@@ -99,8 +99,8 @@ def plan_columns(projects: ProjectRows, developers: DeveloperFeatures, *, most_d
     ceilings = plan_ceilings(projects)
     cost = np.concatenate(
         [
-            _entries(projects.skills) * _entries(developers.skills),
-            _entries(projects.words) * _entries(developers.words),
+            _holders(projects.skills) * _holders(developers.skills),
+            _holders(projects.words) * _holders(developers.words),
         ]
     )
     order = np.argsort(-cost, kind="stable")
@@ -113,31 +113,31 @@ def plan_columns(projects: ProjectRows, developers: DeveloperFeatures, *, most_d
 
 
 @dataclass(frozen=True)
-class _Lexical:
-    """Skills and words that have a slot: entries of rows, arrays of one length."""
+class _Entries:
+    """Skills or words of a span of rows that have a slot: arrays of one length, in the order of rows.
+
+    Attributes:
+        rows: Row, counted from the span's first.
+        slots: Slot.
+        values: Value.
+    """
 
     rows: Integers
     slots: Integers
     values: Rough
 
-    def dense(self, count: int, out: Rough) -> None:
-        """Put those of the first `count` slots into a matrix."""
-        is_dense = self.slots < count
-        out[self.rows[is_dense], self.slots[is_dense]] = self.values[is_dense]
+    def chosen(self, mask: npt.NDArray[np.bool_]) -> _Entries:
+        return _Entries(self.rows[mask], self.slots[mask], self.values[mask])
 
-    def sparse_by_slot(self, columns: Columns, rows_count: int) -> csr_matrix:
-        """The others as a matrix of shape (sparse slots, rows)."""
-        from scipy.sparse import csr_matrix
 
-        is_sparse = np.flatnonzero(self.slots >= columns.dense_count)
-        slots = self.slots[is_sparse] - columns.dense_count
-        # Sorting 16 bits takes a fraction of the time.
-        narrow = slots.astype(np.uint16 if columns.sparse_count <= 2**16 else np.int64)
-        order = is_sparse[np.argsort(narrow, kind="stable")]
-        starts = np.concatenate([[0], np.cumsum(np.bincount(slots, minlength=columns.sparse_count))])
-        return csr_matrix(
-            (self.values[order], self.rows[order], starts), shape=(columns.sparse_count, rows_count)
-        )
+def _entries(matrix: csr_matrix, span: slice, slot_of: Integers, weight: float) -> _Entries:
+    starts = matrix.indptr[span.start : span.stop + 1]
+    places = slice(starts[0], starts[-1])
+    slots = slot_of[matrix.indices[places]]
+    has_slot = np.flatnonzero(slots >= 0)
+    rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))[has_slot]
+    values = matrix.data[places][has_slot].astype(np.float32)
+    return _Entries(rows, slots[has_slot], values if weight == 1.0 else np.float32(weight) * values)
 
 
 def _lexical(
@@ -145,28 +145,39 @@ def _lexical(
     words: csr_matrix,
     span: slice,
     columns: Columns,
+    out: Rough,
     *,
     skill_weight: float = 1.0,
     word_weight: float = 1.0,
-) -> _Lexical:
-    """Weighted skills and words of a span of rows."""
-    parts = [
-        _slotted(skills, span, columns.skill_slots, skill_weight),
-        _slotted(words, span, columns.word_slots, word_weight),
+) -> csr_matrix:
+    """Put weighted skills and words of a span of rows that are dense into a matrix, and give the sparse ones."""
+    from scipy.sparse import csr_matrix
+
+    rows_count = span.stop - span.start
+    sparse = []
+    for matrix, slot_of, weight in (
+        (skills, columns.skill_slots, skill_weight),
+        (words, columns.word_slots, word_weight),
+    ):
+        entries = _entries(matrix, span, slot_of, weight)
+        is_dense = entries.slots < columns.dense_count
+        dense = entries.chosen(is_dense)
+        out[dense.rows, dense.slots] = dense.values
+        sparse.append(entries.chosen(~is_dense))
+    # Both are in the order of rows: an entry's place is its own plus that of the other's entries before it.
+    counts = [np.bincount(each.rows, minlength=rows_count) for each in sparse]
+    ends = [np.cumsum(count) for count in counts]
+    places = [
+        np.arange(len(sparse[0].rows)) + (ends[1] - counts[1])[sparse[0].rows],
+        np.arange(len(sparse[1].rows)) + ends[0][sparse[1].rows],
     ]
-    return _Lexical(*(np.concatenate(arrays) for arrays in zip(*parts)))
-
-
-def _slotted(
-    matrix: csr_matrix, span: slice, slot_of: Integers, weight: float
-) -> tuple[Integers, Integers, Rough]:
-    """Rows counted from the span's first, slots and weighted values of the entries that have a slot."""
-    starts = matrix.indptr[span.start : span.stop + 1]
-    entries = slice(starts[0], starts[-1])
-    slots = slot_of[matrix.indices[entries]]
-    has_slot = np.flatnonzero(slots >= 0)
-    rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))[has_slot]
-    return rows, slots[has_slot], (weight * matrix.data[entries][has_slot]).astype(np.float32)
+    total = len(places[0]) + len(places[1])
+    values, slots = np.empty(total, dtype=np.float32), np.empty(total, dtype=np.int64)
+    for each, place in zip(sparse, places):
+        values[place] = each.values
+        slots[place] = each.slots - columns.dense_count
+    starts = np.concatenate([[0], ends[0] + ends[1]])
+    return csr_matrix((values, slots, starts), shape=(rows_count, columns.sparse_count))
 
 
 def standing(developers: DeveloperFeatures, weights: Weights) -> Floats:
@@ -203,17 +214,16 @@ def project_side(
     """Lay out the projects, weights included."""
     worth = weights.values()
     count = len(projects.vectors)
-    lexical = _lexical(
+    slotted = np.zeros((count, columns.dense_count), dtype=np.float32)
+    sparse = _lexical(
         projects.skills,
         projects.words,
         slice(0, count),
         columns,
+        slotted,
         skill_weight=worth["skills"],
         word_weight=worth["title"],
     )
-    slotted = np.zeros((count, columns.dense_count), dtype=np.float32)
-    lexical.dense(columns.dense_count, slotted)
-    sparse = lexical.sparse_by_slot(columns, count).T.tocsr()
     meaning = worth["meaning"] * projects.vectors.astype(np.float64)
     rest = np.hstack(
         [slotted, np.ones((count, STANDING_PARTS)), columns.ceilings.memberships(), np.zeros((count, 1))]
@@ -249,15 +259,16 @@ class DeveloperSide:
     """Some developers' side of the product.
 
     Attributes:
-        positions: Who they are, in the order of falling numbers of vectors.
-        dense: One matrix per place in developers' lists of vectors, in the kernel's format: the first holds all, the
-            next those with a second vector, and so on.
-        sparse: What they have of the sparse columns, transposed, shape (sparse columns, developers).
+        first: Position of the first of them; the others follow.
+        dense: What they are by their first vector, in the kernel's format, shape (developers, columns).
+        further: The same by their second vectors, by their third, and so on, each with the places of those who have one.
+        sparse: What they have of the sparse columns, shape (developers, sparse columns).
         ceilings: What their terms add at most in each group of projects, 0 in the last, shape (developers, groups + 1).
     """
 
-    positions: Integers
-    dense: list[Any]
+    first: int
+    dense: Any
+    further: list[tuple[Integers, Any]]
     sparse: csr_matrix
     ceilings: Rough
 
@@ -272,52 +283,49 @@ def developer_side(
     kernel: Kernel,
 ) -> DeveloperSide:
     """Lay out the developers of a span."""
-    starts = developers.facet_starts[span.start : span.stop + 1]
-    counts = np.diff(starts)
-    order = np.argsort(-counts, kind="stable")
-    positions, facets_count = span.start + order, counts[order]
-    place_of = np.empty_like(order)
-    place_of[order] = np.arange(len(order))
-    lexical = _lexical(developers.skills, developers.words, span, columns)
-    lexical = _Lexical(place_of[lexical.rows], lexical.slots, lexical.values)
+    positions = np.arange(span.start, span.stop)
     ceilings = ceilings_of(columns.ceilings, projects, developers, positions, weights)
     slots = columns.dense_count
-    rest = np.zeros((len(order), slots + STANDING_PARTS + ceilings.shape[1] + 1), dtype=np.float32)
-    lexical.dense(slots, rest)
+    rest = np.zeros((len(positions), slots + STANDING_PARTS + ceilings.shape[1] + 1), dtype=np.float32)
+    sparse = _lexical(developers.skills, developers.words, span, columns, rest)
     rest[:, slots : slots + STANDING_PARTS] = _parts(standings[positions])
     rest[:, slots + STANDING_PARTS : -1] = ceilings
     rest[:, -1] = 1.0
-    dense = [_beside(_vectors_at(developers, positions, facets_count, 0), rest, kernel)]
+    facets_count = np.diff(developers.facet_starts)[span]
+    further = []
     for place in range(1, int(facets_count.max(initial=0))):
-        some = positions[: int(np.count_nonzero(facets_count > place))]
-        dense.append(_beside(_vectors_at(developers, some, facets_count, place), rest, kernel))
+        owners = np.flatnonzero(facets_count > place)
+        vectors = _vectors_at(developers, positions[owners], place)
+        further.append((owners, _beside(vectors, rest[owners], kernel)))
     return DeveloperSide(
-        positions,
-        dense,
-        lexical.sparse_by_slot(columns, len(order)),
+        span.start,
+        _beside(_vectors_at(developers, positions, 0), rest, kernel),
+        further,
+        sparse,
         np.pad(ceilings, ((0, 0), (0, 1))),
     )
 
 
-def _vectors_at(
-    developers: DeveloperFeatures, positions: Integers, facets_count: Integers, place: int
-) -> Rough:
-    """The vectors at a place in developers' lists, zero where the list ends before it; lists do not grow longer."""
-    with_vector = min(len(positions), int(np.count_nonzero(facets_count > place)))
-    vectors: Rough = developers.vectors[developers.facet_starts[positions[:with_vector]] + place]
-    missing = len(positions) - with_vector
-    return np.pad(vectors, ((0, missing), (0, 0))) if missing else vectors
+def _vectors_at(developers: DeveloperFeatures, positions: Integers, place: int) -> Rough:
+    """The vectors at a place in developers' lists, zero where a list ends before it."""
+    facets = developers.facet_starts[positions] + place
+    is_missing = facets >= developers.facet_starts[positions + 1]
+    if is_missing.all():
+        return np.zeros((len(positions), developers.dimensions), dtype=np.float32)
+    vectors: Rough = developers.vectors[np.where(is_missing, 0, facets)]
+    vectors[is_missing] = 0.0
+    return vectors
 
 
 def _beside(vectors: Rough, rest: Rough, kernel: Kernel) -> Any:
-    """Vectors and the first rows of all else, side by side in the kernel's format."""
+    """Vectors and all else, side by side in the kernel's format."""
     if kernel is FLOAT32:
-        return np.hstack([vectors, rest[: len(vectors)]])
+        return np.hstack([vectors, rest])
     import torch
 
     side = torch.empty((len(vectors), vectors.shape[1] + rest.shape[1]), dtype=torch.bfloat16)
     side[:, : vectors.shape[1]] = torch.from_numpy(vectors)
-    side[:, vectors.shape[1] :] = torch.from_numpy(rest[: len(vectors)])
+    side[:, vectors.shape[1] :] = torch.from_numpy(rest)
     return side
 
 
@@ -339,20 +347,20 @@ def rough_products(projects: Any, developers: DeveloperSide, kernel: Kernel) -> 
     """
     right = projects.T
     if kernel is FLOAT32:
-        rough: Rough = developers.dense[0] @ right
-        for further in developers.dense[1:]:
-            np.maximum(rough[: len(further)], further @ right, out=rough[: len(further)])
+        rough: Rough = developers.dense @ right
+        for owners, dense in developers.further:
+            rough[owners] = np.maximum(rough[owners], dense @ right)
         return rough
     import torch
 
-    product = torch.mm(developers.dense[0], right)
-    for further in developers.dense[1:]:
-        head = product[: len(further)]
-        torch.maximum(head, torch.mm(further, right), out=head)
+    product = torch.mm(developers.dense, right)
+    for owners, dense in developers.further:
+        rows = torch.from_numpy(owners)
+        product.index_copy_(0, rows, torch.maximum(product.index_select(0, rows), torch.mm(dense, right)))
     return product
 
 
-def _entries(matrix: csr_matrix) -> Integers:
+def _holders(matrix: csr_matrix) -> Integers:
     return np.bincount(matrix.indices, minlength=matrix.shape[1]).astype(np.int64)
 
 
