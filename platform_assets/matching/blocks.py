@@ -37,10 +37,12 @@ PairFilter = Callable[[Integers, Integers], Mask]
 _GROUP = 16
 """Developers whose best stands for all of them when a first threshold is looked for."""
 
-_FIRST_TIMES, _FURTHER_TIMES = 3, 4
-"""Pairs with which a first threshold is looked for, in multiples of those wanted, and how many times more after that."""
+_FIRST_TIMES = 3
+"""Pairs with which a first threshold is looked for, in multiples of those wanted."""
 
 _ATTEMPTS = 3
+_SAFETY, _MOST_TIMES_MORE = 1.3, 8
+"""How often it is looked for, each time with as many more as filters refused, and some more."""
 
 _ABOVE_OFFSET = 0.25
 """Where the smallest sum that matters is to lie: above 0, so that numbers compare as their bits do, and near it."""
@@ -112,7 +114,6 @@ class ProjectBlock:
         self._projects = projects
         self._side = side
         self._span = rows
-        self._sparse = side.sparse[rows].T.tocsr()
         self._error = side.error[rows]
         self._groups = (columns.ceilings.rate_groups[rows], columns.ceilings.hours_groups[rows])
         self._count = count
@@ -148,7 +149,8 @@ class ProjectBlock:
         # Of the block's own rows.
         dense[:, -1] = _like(-offsets, dense)
         rough = _comparable(rough_products(dense, side, self._kernel), self._kernel)
-        sparse = side.sparse @ self._sparse
+        # Developer by developer, as the sums lie in memory.
+        sparse = (self._side.sparse[self._span] @ side.sparse).tocsc()
         pairs = np.repeat(np.arange(len(rough)) * len(offsets), np.diff(sparse.indptr)) + sparse.indices
         sums = rough.ravel()
         sums[pairs] = _rounded(_values(sums[pairs], self._kernel) + sparse.data, self._kernel)
@@ -157,17 +159,19 @@ class ProjectBlock:
     def _find_thresholds(self, chunk: _Chunk, allowed: PairFilter) -> None:
         """Look at pairs of high approximate score of projects that know of nobody yet."""
         groups = len(chunk.rough) // _GROUP
-        places = _FIRST_TIMES * self._count
+        wanted = np.full(len(self._thresholds), _FIRST_TIMES * self._count)
         for _ in range(_ATTEMPTS):
             rows = np.flatnonzero(np.isneginf(self._thresholds))
             if not len(rows) or groups < self._count:
                 break
-            grouped = chunk.rough[: groups * _GROUP].reshape(_GROUP, groups, -1).max(axis=0)[:, rows]
-            place = groups - min(groups, places)
+            grouped = chunk.rough[: groups * _GROUP].reshape(_GROUP, groups, -1).max(axis=0)[:, rows].T
+            ordered = np.sort(grouped, axis=1)
             lowest = np.full(len(self._thresholds), _largest(chunk.rough), dtype=chunk.rough.dtype)
-            lowest[rows] = np.partition(np.ascontiguousarray(grouped.T), place, axis=1)[:, place]
+            lowest[rows] = ordered[np.arange(len(rows)), groups - np.minimum(groups, wanted[rows])]
             self._look(chunk, lowest, allowed)
-            places *= _FURTHER_TIMES
+            found = np.bincount(self._survivors.rows, minlength=len(wanted))
+            more = _SAFETY * self._count / np.maximum(found, 1)
+            wanted = np.ceil(wanted * np.clip(more, _SAFETY, _MOST_TIMES_MORE)).astype(np.int64)
 
     def _look(self, chunk: _Chunk, lowest: npt.NDArray[Any], allowed: PairFilter) -> None:
         """Bound the pairs whose sums reach their row's lowest and that were not looked at before."""
@@ -186,7 +190,7 @@ class ProjectBlock:
     def _bounded(self, chunk: _Chunk, pairs: Integers, allowed: PairFilter) -> _Survivors:
         """Bounds of those of the pairs that may be matched and reach the threshold."""
         places, rows = np.divmod(pairs, chunk.rough.shape[1])
-        positions = places + chunk.side.first
+        positions = chunk.side.positions[places]
         may_match = allowed(rows + self._span.start, positions)
         pairs, places, rows, positions = (some[may_match] for some in (pairs, places, rows, positions))
         project_rows = rows + self._span.start

@@ -106,8 +106,8 @@ def _runs(ordered: Integers, most: int, *keys: npt.NDArray[np.generic]) -> list[
 
 def _rounded_up(values: Floats) -> Rough:
     """Numbers of 8 significant bits, the upper half of a float32, that are not below the values."""
-    single = values.astype(np.float32)
-    bits = np.where(single < values, np.nextafter(single, np.float32(np.inf)), single).view(np.uint32)
-    # Cutting off moves towards zero: upwards below it, and after a step of one above it.
-    up = np.where(values > 0, bits + np.uint32(0xFFFF), bits) & np.uint32(0xFFFF0000)
-    return up.view(np.float32)
+    bits = values.astype(np.float32).view(np.uint32)
+    # Cutting off moves away from 0 after a step of one, and towards it otherwise; the other numbers make up for what
+    # float32 may have been rounded down.
+    up = np.where(values > 0, bits + np.uint32(0x10000), np.where(values < 0, bits - np.uint32(1), bits))
+    return (up & np.uint32(0xFFFF0000)).view(np.float32)

@@ -41,6 +41,9 @@ DENSE_COLUMNS = 251
 STANDING_PARTS = 4
 """Numbers of the kernel's format whose sum stands for a developer's standing: four of 8 bits are as good as float32."""
 
+_SAMPLED = 16
+"""One of so many entries of developers' skills and words is looked at to tell which are common."""
+
 _LARGE_WORK = 2.0**34
 """Multiplications from which loading torch, a second or two, pays."""
 
@@ -80,104 +83,52 @@ class Columns:
     """What the columns beside the vectors' stand for.
 
     Attributes:
-        skill_slots: Slot of each skill; dense ones come first, then sparse ones; -1 for one that nobody asks for.
-        word_slots: Slot of each word, counted on with those of skills.
-        dense_count: Number of dense slots.
-        sparse_count: Number of sparse slots.
+        dense: Of the columns of developers' skills, and of those of their words: which are in the matrix product.
+        sparse: The same of all others that any project asks for.
         ceilings: Groups of projects whose terms are bounded together.
     """
 
-    skill_slots: Integers
-    word_slots: Integers
-    dense_count: int
-    sparse_count: int
+    dense: tuple[Integers, Integers]
+    sparse: tuple[Integers, Integers]
     ceilings: Ceilings
 
 
 def plan_columns(projects: ProjectRows, developers: DeveloperFeatures, *, most_dense: int) -> Columns:
     """Make dense what would cost most lookups: developers who have it times projects that ask for it."""
     ceilings = plan_ceilings(projects)
-    cost = np.concatenate(
-        [
-            _holders(projects.skills) * _holders(developers.skills),
-            _holders(projects.words) * _holders(developers.words),
-        ]
-    )
-    order = np.argsort(-cost, kind="stable")
-    used = int(np.count_nonzero(cost))
-    slots = np.full(len(cost), -1, dtype=np.int64)
-    slots[order[:used]] = np.arange(used)
+    asked = np.concatenate([_holders(projects.skills), _holders(projects.words)])
+    held = np.concatenate([_holders(developers.skills, _SAMPLED), _holders(developers.words, _SAMPLED)])
+    order = np.argsort(-asked * (1 + held), kind="stable")[: np.count_nonzero(asked)]
+    dense_count = max(0, most_dense - ceilings.count)
     skills_count = developers.skills.shape[1]
-    dense_count = min(used, max(0, most_dense - ceilings.count))
-    return Columns(slots[:skills_count], slots[skills_count:], dense_count, used - dense_count, ceilings)
+
+    def of_both(chosen: Integers) -> tuple[Integers, Integers]:
+        chosen = np.sort(chosen)
+        first_word = int(np.searchsorted(chosen, skills_count))
+        return chosen[:first_word], chosen[first_word:] - skills_count
+
+    return Columns(of_both(order[:dense_count]), of_both(order[dense_count:]), ceilings)
 
 
-@dataclass(frozen=True)
-class _Entries:
-    """Skills or words of a span of rows that have a slot: arrays of one length, in the order of rows.
-
-    Attributes:
-        rows: Row, counted from the span's first.
-        slots: Slot.
-        values: Value.
-    """
-
-    rows: Integers
-    slots: Integers
-    values: Rough
-
-    def chosen(self, mask: npt.NDArray[np.bool_]) -> _Entries:
-        return _Entries(self.rows[mask], self.slots[mask], self.values[mask])
+def _holders(matrix: csr_matrix, step: int = 1) -> Integers:
+    """In how many rows each column occurs, of every so manieth entry."""
+    return np.bincount(matrix.indices[::step], minlength=matrix.shape[1]).astype(np.int64)
 
 
-def _entries(matrix: csr_matrix, span: slice, slot_of: Integers, weight: float) -> _Entries:
-    starts = matrix.indptr[span.start : span.stop + 1]
-    places = slice(starts[0], starts[-1])
-    slots = slot_of[matrix.indices[places]]
-    has_slot = np.flatnonzero(slots >= 0)
-    rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))[has_slot]
-    values = matrix.data[places][has_slot].astype(np.float32)
-    return _Entries(rows, slots[has_slot], values if weight == 1.0 else np.float32(weight) * values)
-
-
-def _lexical(
-    skills: csr_matrix,
-    words: csr_matrix,
-    span: slice,
-    columns: Columns,
-    out: Rough,
-    *,
-    skill_weight: float = 1.0,
-    word_weight: float = 1.0,
-) -> csr_matrix:
-    """Put weighted skills and words of a span of rows that are dense into a matrix, and give the sparse ones."""
-    from scipy.sparse import csr_matrix
-
-    rows_count = span.stop - span.start
-    sparse = []
-    for matrix, slot_of, weight in (
-        (skills, columns.skill_slots, skill_weight),
-        (words, columns.word_slots, word_weight),
-    ):
-        entries = _entries(matrix, span, slot_of, weight)
-        is_dense = entries.slots < columns.dense_count
-        dense = entries.chosen(is_dense)
-        out[dense.rows, dense.slots] = dense.values
-        sparse.append(entries.chosen(~is_dense))
-    # Both are in the order of rows: an entry's place is its own plus that of the other's entries before it.
-    counts = [np.bincount(each.rows, minlength=rows_count) for each in sparse]
-    ends = [np.cumsum(count) for count in counts]
-    places = [
-        np.arange(len(sparse[0].rows)) + (ends[1] - counts[1])[sparse[0].rows],
-        np.arange(len(sparse[1].rows)) + ends[0][sparse[1].rows],
+def _dense_columns(skills: csr_matrix, words: csr_matrix, columns: Columns) -> list[Rough]:
+    """The dense skills, and the dense words, shape (rows, columns)."""
+    return [
+        matrix[:, chosen].astype(np.float32).toarray()
+        for matrix, chosen in zip((skills, words), columns.dense)
     ]
-    total = len(places[0]) + len(places[1])
-    values, slots = np.empty(total, dtype=np.float32), np.empty(total, dtype=np.int64)
-    for each, place in zip(sparse, places):
-        values[place] = each.values
-        slots[place] = each.slots - columns.dense_count
-    starts = np.concatenate([[0], ends[0] + ends[1]])
-    return csr_matrix((values, slots, starts), shape=(rows_count, columns.sparse_count))
+
+
+def _sparse_columns(skills: csr_matrix, words: csr_matrix, columns: Columns) -> csr_matrix:
+    """The sparse skills and words side by side, shape (rows, sparse columns)."""
+    from scipy.sparse import hstack
+
+    own = [matrix[:, chosen].astype(np.float32) for matrix, chosen in zip((skills, words), columns.sparse)]
+    return hstack(own, format="csr")
 
 
 def standing(developers: DeveloperFeatures, weights: Weights) -> Floats:
@@ -214,19 +165,12 @@ def project_side(
     """Lay out the projects, weights included."""
     worth = weights.values()
     count = len(projects.vectors)
-    slotted = np.zeros((count, columns.dense_count), dtype=np.float32)
-    sparse = _lexical(
-        projects.skills,
-        projects.words,
-        slice(0, count),
-        columns,
-        slotted,
-        skill_weight=worth["skills"],
-        word_weight=worth["title"],
-    )
+    skills, words = worth["skills"] * projects.skills, worth["title"] * projects.words
+    sparse = _sparse_columns(skills, words, columns)
+    lexical = np.hstack(_dense_columns(skills, words, columns))
     meaning = worth["meaning"] * projects.vectors.astype(np.float64)
     rest = np.hstack(
-        [slotted, np.ones((count, STANDING_PARTS)), columns.ceilings.memberships(), np.zeros((count, 1))]
+        [lexical, np.ones((count, STANDING_PARTS)), columns.ceilings.memberships(), np.zeros((count, 1))]
     )
     dense = _in_format(np.hstack([meaning, rest]).astype(np.float32), kernel)
     kept = _out_of_format(dense)
@@ -236,7 +180,7 @@ def project_side(
         1.01 * np.linalg.norm(part, axis=1) for part in (meaning, kept[:, : meaning.shape[1]] - meaning)
     )
     lost += 1.01 * np.abs(kept[:, meaning.shape[1] :] - rest).sum(axis=1)
-    asked = slotted.sum(axis=1, dtype=np.float64)
+    asked = lexical.sum(axis=1, dtype=np.float64)
     asked_sparsely = np.asarray(sparse.sum(axis=1), dtype=np.float64).ravel()
     largest = length + asked + asked_sparsely + largest_standing + worth["rate"] + worth["availability"]
     sums = dense.shape[1] * 2.0**-24
@@ -259,16 +203,15 @@ class DeveloperSide:
     """Some developers' side of the product.
 
     Attributes:
-        first: Position of the first of them; the others follow.
-        dense: What they are by their first vector, in the kernel's format, shape (developers, columns).
-        further: The same by their second vectors, by their third, and so on, each with the places of those who have one.
-        sparse: What they have of the sparse columns, shape (developers, sparse columns).
+        positions: Who they are, in the order of falling numbers of vectors.
+        dense: One matrix per place in developers' lists of vectors, in the kernel's format: the first holds all, the
+            next those with a second vector, and so on.
+        sparse: What they have of the sparse columns, transposed, shape (sparse columns, developers).
         ceilings: What their terms add at most in each group of projects, 0 in the last, shape (developers, groups + 1).
     """
 
-    first: int
-    dense: Any
-    further: list[tuple[Integers, Any]]
+    positions: Integers
+    dense: list[Any]
     sparse: csr_matrix
     ceilings: Rough
 
@@ -276,32 +219,34 @@ class DeveloperSide:
 def developer_side(
     projects: ProjectRows,
     developers: DeveloperFeatures,
-    span: slice,
+    positions: Integers,
     columns: Columns,
     standings: Floats,
     weights: Weights,
     kernel: Kernel,
 ) -> DeveloperSide:
-    """Lay out the developers of a span."""
-    positions = np.arange(span.start, span.stop)
+    """Lay out some developers."""
+    counts = np.diff(developers.facet_starts)[positions]
+    order = np.argsort(-counts, kind="stable")
+    positions, counts = positions[order], counts[order]
+    skills, words = developers.skills[positions], developers.words[positions]
     ceilings = ceilings_of(columns.ceilings, projects, developers, positions, weights)
-    slots = columns.dense_count
-    rest = np.zeros((len(positions), slots + STANDING_PARTS + ceilings.shape[1] + 1), dtype=np.float32)
-    sparse = _lexical(developers.skills, developers.words, span, columns, rest)
-    rest[:, slots : slots + STANDING_PARTS] = _parts(standings[positions])
-    rest[:, slots + STANDING_PARTS : -1] = ceilings
-    rest[:, -1] = 1.0
-    facets_count = np.diff(developers.facet_starts)[span]
-    further = []
-    for place in range(1, int(facets_count.max(initial=0))):
-        owners = np.flatnonzero(facets_count > place)
-        vectors = _vectors_at(developers, positions[owners], place)
-        further.append((owners, _beside(vectors, rest[owners], kernel)))
+    rest = np.hstack(
+        [
+            *_dense_columns(skills, words, columns),
+            _parts(standings[positions]),
+            ceilings,
+            np.ones((len(positions), 1), dtype=np.float32),
+        ]
+    )
+    dense = []
+    for place in range(max(1, int(counts.max(initial=0)))):
+        some = positions[: int(np.count_nonzero(counts > place))] if place else positions
+        dense.append(_beside(_vectors_at(developers, some, place), rest[: len(some)], kernel))
     return DeveloperSide(
-        span.start,
-        _beside(_vectors_at(developers, positions, 0), rest, kernel),
-        further,
-        sparse,
+        positions,
+        dense,
+        _sparse_columns(skills, words, columns).T.tocsr(),
         np.pad(ceilings, ((0, 0), (0, 1))),
     )
 
@@ -347,21 +292,17 @@ def rough_products(projects: Any, developers: DeveloperSide, kernel: Kernel) -> 
     """
     right = projects.T
     if kernel is FLOAT32:
-        rough: Rough = developers.dense @ right
-        for owners, dense in developers.further:
-            rough[owners] = np.maximum(rough[owners], dense @ right)
+        rough: Rough = developers.dense[0] @ right
+        for further in developers.dense[1:]:
+            np.maximum(rough[: len(further)], further @ right, out=rough[: len(further)])
         return rough
     import torch
 
-    product = torch.mm(developers.dense, right)
-    for owners, dense in developers.further:
-        rows = torch.from_numpy(owners)
-        product.index_copy_(0, rows, torch.maximum(product.index_select(0, rows), torch.mm(dense, right)))
+    product = torch.mm(developers.dense[0], right)
+    for further in developers.dense[1:]:
+        head = product[: len(further)]
+        torch.maximum(head, torch.mm(further, right), out=head)
     return product
-
-
-def _holders(matrix: csr_matrix) -> Integers:
-    return np.bincount(matrix.indices, minlength=matrix.shape[1]).astype(np.int64)
 
 
 def _in_format(matrix: Rough, kernel: Kernel) -> Any:

@@ -122,10 +122,12 @@ def best_pairs(
         ProjectBlock(rows, side, columns, span, count=count, at_least=below, weights=weights, kernel=kernel)
         for span in _spans(len(projects), shape.projects)
     ]
-    chunks = _spans(len(developers.developer_ids), shape.developers)
+    # Thresholds are high early when those who bring most to any project come first.
+    order = np.argsort(-standings, kind="stable")
+    chunks = [order[span] for span in _spans(len(order), shape.developers)]
 
-    def laid_out(span: slice) -> DeveloperSide:
-        return developer_side(rows, developers, span, columns, standings, weights, kernel)
+    def laid_out(positions: Integers) -> DeveloperSide:
+        return developer_side(rows, developers, positions, columns, standings, weights, kernel)
 
     with _workers(shape.workers, kernel) as pool:
         # Each chunk is laid out while the one before it is compared.
