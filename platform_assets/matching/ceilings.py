@@ -23,6 +23,7 @@ MOST_HOURS_GROUPS = 8
 """With 12 groups a term's bound is a few hundredths of a point too high at most; a column costs less than the pairs saved."""
 
 Rough = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Ceilings:
     def memberships(self) -> Rough:
         """1 where a project belongs to a group, shape (projects, columns)."""
         groups = np.arange(self.count)
-        belongs = (self.rate_groups[:, None] == groups) | (self.hours_groups[:, None] == groups)
+        belongs: Mask = (self.rate_groups[:, None] == groups) | (self.hours_groups[:, None] == groups)
         return belongs.astype(np.float32)
 
 

@@ -128,7 +128,8 @@ def _sparse_columns(skills: csr_matrix, words: csr_matrix, columns: Columns) -> 
     from scipy.sparse import hstack
 
     own = [matrix[:, chosen].astype(np.float32) for matrix, chosen in zip((skills, words), columns.sparse)]
-    return hstack(own, format="csr")
+    side_by_side: csr_matrix = hstack(own, format="csr")
+    return side_by_side
 
 
 def standing(developers: DeveloperFeatures, weights: Weights) -> Floats:
@@ -314,5 +315,7 @@ def _in_format(matrix: Rough, kernel: Kernel) -> Any:
 
 
 def _out_of_format(matrix: Any) -> Floats:
-    values: Floats = np.asarray(matrix if isinstance(matrix, np.ndarray) else matrix.float().numpy(), np.float64)
+    values: Floats = np.asarray(
+        matrix if isinstance(matrix, np.ndarray) else matrix.float().numpy(), np.float64
+    )
     return values

@@ -101,6 +101,7 @@ def best_pairs(
         weights: What terms are worth.
         at_least: Score below which a project's pairs don't matter, shape (projects,); None when all do. Where it is
             known, most pairs need not be looked at.
+        eligible: Which developers may be matched with any project at all; None where that is not known.
         shape: Sizes of blocks.
 
     Raises:
