@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from platform_assets import thresholds
 from platform_assets.clients.database import Database
-from platform_assets.monitoring.check_model import NOT_EVALUATED
+from platform_assets.monitoring.checking.model import NOT_EVALUATED
 from platform_assets.resources import Clock
 from platform_assets.tables import marketplace, monitoring
 from platform_assets.thresholds import FRESHNESS_HOURS, Severity, Threshold

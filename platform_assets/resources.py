@@ -282,9 +282,9 @@ def resource_definitions(settings: Settings) -> dict[str, Any]:
 
     @dg.resource(description="Raises and resolves alerts in a transaction of the caller.")
     def alerts(_: dg.InitResourceContext) -> ModuleType:
-        import platform_assets.monitoring.alerts
+        import platform_assets.monitoring.alerting.alerts
 
-        return platform_assets.monitoring.alerts
+        return platform_assets.monitoring.alerting.alerts
 
     return {
         "alerts": alerts,
