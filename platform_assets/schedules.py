@@ -139,6 +139,7 @@ TIMETABLE: tuple[Entry, ...] = (
         ("payment_analytics",),
         Overlap.SERIALIZE,
     ),
+    Entry("cleanup_old_metrics", "15 1 * * *", "monitoring", ("metrics_cleanup",), Overlap.SKIP),
     Entry("check_performance_thresholds", "*/10 * * * *", "monitoring", None, Overlap.SKIP),
 )
 

@@ -123,5 +123,6 @@ ai_calls = sa.Table(
         "outcome IN ('ok', 'invalid', 'rate_limited', 'timeout', 'failed')", name="outcome_is_known"
     ),
     sa.Index("ix_ai_calls_service", "service", "started_at"),
+    sa.Index("ix_ai_calls_age", "started_at"),
     comment="One row is one call of an AI service; neither text nor secret is kept.",
 )

@@ -132,6 +132,7 @@ gateway_calls = sa.Table(
         "outcome IN ('ok', 'transient', 'rate_limited', 'permanent')", name="outcome_is_known"
     ),
     sa.Index("ix_gateway_calls_started", "gateway", "started_at"),
+    sa.Index("ix_gateway_calls_age", "started_at"),
     comment="One row is one call of the payment gateway; neither content nor secret is kept.",
 )
 
