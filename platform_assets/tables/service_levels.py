@@ -95,6 +95,12 @@ service_level_measurements = sa.Table(
         for window in ("5min", "30min", "1h", "2h", "6h", "1d", "3d")
     ),
     sa.Column(
+        "pace_ratio",
+        sa.Double,
+        comment="How near the nearest pair of windows comes to its alerting burn rate, above 1 with an alert; null with "
+        "too few events.",
+    ),
+    sa.Column(
         "burning_at",
         sa.Double,
         comment="The fastest burn rate at which an alert is due, such as 14.4; null when none is.",
