@@ -27,6 +27,18 @@ _MODULES = (thresholds, payment_thresholds, monitoring_thresholds)
 OBJECTIVES = "service_levels"
 """Prefix of the names of service levels' objectives."""
 
+DECISIONS = frozenset(
+    {
+        "breaker_declined_ratio",
+        "breaker_unknown_ratio",
+        "published_churn_ratio",
+        "published_coverage_ratio",
+        "published_faulty_lists",
+        "published_gini_rise",
+    }
+)
+"""Numbers by which work decides what is charged or published. No check compares with them, so that none is overridden."""
+
 _SHARES = ("ratio", "probability")
 """Units whose values lie between 0 and 1."""
 
@@ -107,6 +119,13 @@ class Bounds:
             threshold.bound, override.author, override.reason, override.since_at, override.until_at
         )
         return replace(threshold, bound=override.bound, override=told)
+
+
+def kind_of(benchmark: str) -> str:
+    """What a number of the catalogue is for: `threshold` of a check, `objective` of a service level, or `decision`."""
+    if benchmark in DECISIONS:
+        return "decision"
+    return "objective" if benchmark.startswith(f"{OBJECTIVES}.") else "threshold"
 
 
 def read_bounds(database: Database, *, now: dt.datetime) -> Bounds:
@@ -202,18 +221,22 @@ def _require_usable(
     until_at: dt.datetime | None,
 ) -> None:
     threshold = require_known(benchmark)
+    if benchmark in DECISIONS:
+        raise UnusableOverrideError(
+            f"{benchmark} decides what is charged or published, and is changed in the release alone."
+        )
     if not math.isfinite(bound):
         raise UnusableOverrideError(f"{bound} is no bound; {benchmark} is a number of {threshold.unit}.")
     if threshold.unit in _SHARES and not 0 <= bound <= 1:
         raise UnusableOverrideError(
             f"{benchmark} is a {threshold.unit} from 0 to 1, and {bound:g} is not. Write 95 % as 0.95."
         )
-    if benchmark.startswith(f"{OBJECTIVES}.") and not 0 < bound < 1:
+    if kind_of(benchmark) == "objective" and not 0 < bound < 1:
         raise UnusableOverrideError(
             f"{benchmark} is an objective and must leave an error budget: give a ratio above 0 and below 1, such as 0.999."
         )
     if threshold.unit not in _SHARES and bound < 0 <= threshold.bound:
-        raise UnusableOverrideError(f"{benchmark} counts {threshold.unit}, which are never below 0.")
+        raise UnusableOverrideError(f"{benchmark} is never below 0, so that {bound:g} is no bound.")
     if not author.strip() or not reason.strip():
         raise UnusableOverrideError(
             "An override needs an author and a reason that somebody else understands."

@@ -18,7 +18,7 @@ performance_benchmarks = sa.Table(
         "kind",
         sa.Text,
         nullable=False,
-        comment="`threshold` (of a check) or `objective` (of a service level).",
+        comment="`threshold` (of a check), `objective` (of a service level) or `decision` (never overridden).",
     ),
     sa.Column(
         "default_bound", sa.Double, nullable=False, comment="The release's bound; overrides stand beside it."
@@ -28,7 +28,7 @@ performance_benchmarks = sa.Table(
     sa.Column("severity", sa.Text, nullable=False, comment="What a broken bound means: `WARN` or `ERROR`."),
     sa.Column("reason", sa.Text, nullable=False, comment="Why this bound."),
     updated_at(),
-    sa.CheckConstraint("kind IN ('threshold', 'objective')", name="kind_is_known"),
+    sa.CheckConstraint("kind IN ('threshold', 'objective', 'decision')", name="kind_is_known"),
     sa.CheckConstraint("direction IN ('at_least', 'at_most')", name="direction_is_known"),
     comment="One row is one number that checks compare with, as this release has it.",
 )

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0015"
-down_revision = "0012"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
@@ -29,7 +29,11 @@ def upgrade() -> None:
             sa.Text(),
             comment="Name of the number, such as `match_coverage_ratio` or `service_levels.runs_payments`.",
         ),
-        _required("kind", sa.Text(), comment="`threshold` (of a check) or `objective` (of a service level)."),
+        _required(
+            "kind",
+            sa.Text(),
+            comment="`threshold` (of a check), `objective` (of a service level) or `decision` (never overridden).",
+        ),
         _required("default_bound", sa.Double(), comment="The release's bound; overrides stand beside it."),
         _required("direction", sa.Text(), comment="`at_least` or `at_most`."),
         _required("unit", sa.Text(), comment="Unit of bound and measured value."),
@@ -39,7 +43,7 @@ def upgrade() -> None:
             "updated_at", INSTANT, server_default=sa.text("now()"), comment="When this row last changed."
         ),
         sa.PrimaryKeyConstraint("benchmark"),
-        sa.CheckConstraint("kind IN ('threshold', 'objective')", name="kind_is_known"),
+        sa.CheckConstraint("kind IN ('threshold', 'objective', 'decision')", name="kind_is_known"),
         sa.CheckConstraint("direction IN ('at_least', 'at_most')", name="direction_is_known"),
         schema="monitoring",
         comment="One row is one number that checks compare with, as this release has it.",

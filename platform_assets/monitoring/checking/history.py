@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -22,6 +23,7 @@ from dagster_shared.serdes.errors import DeserializationError
 
 from platform_assets.monitoring.checking.metadata import finite, plain_metadata, service_level
 from platform_assets.monitoring.checking.model import NOT_EVALUATED, Evaluation
+from platform_assets.thresholds import Severity
 
 
 def read_histories(
@@ -51,6 +53,61 @@ def read_histories(
     return {key: tuple(history) for key, history in histories.items()}
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What the last completed evaluation of a check said.
+
+    Attributes:
+        passed: Whether the service level is kept; None when there was nothing to measure.
+        severity: How serious it is when it is not.
+    """
+
+    passed: bool | None
+    severity: Severity
+
+
+RECENT_EVALUATIONS = 5_000
+"""As many evaluations are looked through for the last one of each check: some fifteen rounds of them all."""
+
+
+def read_latest_verdicts(instance: dg.DagsterInstance) -> dict[dg.AssetCheckKey, Verdict]:
+    """What the last completed evaluation of each check said, whatever is planned or under way.
+
+    Only among the latest evaluations, by the primary key: to look through all that there are takes longer every day.
+    """
+    storage = instance.event_log_storage
+    assert isinstance(storage, SqlEventLogStorage)  # as all that Dagster brings are
+    table = AssetCheckExecutionsTable
+    query = sa.select(table).order_by(table.c.id.desc()).limit(RECENT_EVALUATIONS)
+    verdicts: dict[dg.AssetCheckKey, Verdict] = {}
+    completed = {status.value for status in COMPLETED}
+    with storage.index_connection() as connection:
+        for row in connection.execute(query).mappings():
+            asset = dg.AssetKey.from_db_string(row["asset_key"])
+            if asset is None or row["execution_status"] not in completed:
+                continue
+            key = dg.AssetCheckKey(asset, row["check_name"])
+            if key not in verdicts and (verdict := _verdict(row, key)) is not None:
+                verdicts[key] = verdict
+    return verdicts
+
+
+def _verdict(row: sa.RowMapping, key: dg.AssetCheckKey) -> Verdict | None:
+    evaluation = _read(row, key)
+    if evaluation is None:
+        return None
+    passed = None if NOT_EVALUATED in evaluation.metadata else evaluation.passed
+    return Verdict(passed, Severity(evaluation.severity.value))
+
+
+def _read(row: sa.RowMapping, key: dg.AssetCheckKey) -> dg.AssetCheckEvaluation | None:
+    """What the evaluation recorded; None where another release wrote it in a form that this one can't read."""
+    try:
+        return AssetCheckExecutionRecord.from_db_row(row, key).evaluation
+    except DeserializationError:
+        return None
+
+
 def _latest(limit: int) -> sa.Select[Any]:
     table = AssetCheckExecutionsTable
     ranked = (
@@ -75,12 +132,9 @@ def _latest(limit: int) -> sa.Select[Any]:
 def _evaluation(row: sa.RowMapping, key: dg.AssetCheckKey) -> Evaluation:
     at = (row["evaluation_event_timestamp"] or row["create_timestamp"]).replace(tzinfo=dt.UTC)
     passed = row["execution_status"] == "SUCCEEDED"
-    try:
-        evaluation = AssetCheckExecutionRecord.from_db_row(row, key).evaluation
-    except DeserializationError:
-        # Another release wrote it; that it was evaluated, and how it ended, is known all the same.
-        return Evaluation(at, passed)
+    evaluation = _read(row, key)
     if evaluation is None:
+        # That it was evaluated, and how it ended, is known all the same.
         return Evaluation(at, passed)
     if NOT_EVALUATED in evaluation.metadata:
         return Evaluation(at, None)

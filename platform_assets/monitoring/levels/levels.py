@@ -89,9 +89,12 @@ def _counted(
     *conditions: sa.ColumnElement[bool],
 ) -> sa.Select[Any]:
     """Rows that tell of several events each. What is dated after now, by a clock that is ahead, comes later."""
-    return sa.select(at.label("at"), good_count.label("good_count"), total_count.label("total_count")).where(
-        at > moment.since, at <= moment.now, *conditions
-    )
+    columns: list[sa.ColumnElement[Any]] = [
+        at.label("at"),
+        good_count.label("good_count"),
+        total_count.label("total_count"),
+    ]
+    return sa.select(*columns).where(at > moment.since, at <= moment.now, *conditions)
 
 
 def _runs(queue: str, owner: str) -> ServiceLevel:
