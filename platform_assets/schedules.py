@@ -39,18 +39,19 @@ class Entry:
         name: The task's name, which is the schedule's.
         cron: When, in UTC; minutes are staggered so that ticks do not all fall together.
         queue: The queue that its runs belong to.
-        selection: The assets it materializes, with their checks; None for `check_performance_thresholds`, which
-            evaluates every check and materializes nothing.
+        selection: The assets it materializes, with their checks.
         overlap: What happens when its last run is still going.
         tags: More tags of its runs.
+        every_check: Whether it evaluates every check of the platform, and not only its assets'.
     """
 
     name: str
     cron: str
     queue: str
-    selection: tuple[str, ...] | None
+    selection: tuple[str, ...]
     overlap: Overlap
     tags: Mapping[str, str] = field(default_factory=dict)
+    every_check: bool = False
 
     @property
     def job_name(self) -> str:
@@ -140,7 +141,14 @@ TIMETABLE: tuple[Entry, ...] = (
         Overlap.SERIALIZE,
     ),
     Entry("cleanup_old_metrics", "15 1 * * *", "monitoring", ("metrics_cleanup",), Overlap.SKIP),
-    Entry("check_performance_thresholds", "*/10 * * * *", "monitoring", None, Overlap.SKIP),
+    Entry(
+        "check_performance_thresholds",
+        "*/10 * * * *",
+        "monitoring",
+        ("performance_benchmarks", "service_level_measurements"),
+        Overlap.SKIP,
+        every_check=True,
+    ),
 )
 
 PARTITIONED = "payment_analytics"
@@ -155,9 +163,13 @@ nor are the retries: what they do at the gateway changes what all else describes
 
 
 def _selection(entry: Entry) -> dg.AssetSelection:
-    if entry.selection is None:
-        return dg.AssetSelection.all_asset_checks()
-    return dg.AssetSelection.assets(*entry.selection)
+    assets = dg.AssetSelection.assets(*entry.selection)
+    return assets | dg.AssetSelection.all_asset_checks() if entry.every_check else assets
+
+
+def queue_of_assets() -> dict[str, str]:
+    """The queue of each asset on the timetable."""
+    return {asset: entry.queue for entry in TIMETABLE for asset in entry.selection}
 
 
 def build_jobs() -> "list[UnresolvedAssetJobDefinition]":

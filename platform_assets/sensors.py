@@ -23,6 +23,7 @@ from platform_assets.monitoring.runs.records import (
     settle_requested,
 )
 from platform_assets.resources import Clock
+from platform_assets.schedules import CHECKS_JOB
 from platform_assets.table_assets import owner_of_queue
 
 if TYPE_CHECKING:
@@ -87,7 +88,10 @@ def _run_request(retry: DueRetry) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=f"{retry.root_run_id}:{retry.attempt}",
         job_name=retry.job_name,
-        asset_selection=[dg.AssetKey(name) for name in retry.assets] or None,
+        # A selection of assets would leave out the checks of all others.
+        asset_selection=None
+        if retry.job_name == CHECKS_JOB
+        else [dg.AssetKey(name) for name in retry.assets] or None,
         tags={
             **retry.tags,
             ROOT_RUN_ID_TAG: retry.root_run_id,

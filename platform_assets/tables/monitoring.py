@@ -102,6 +102,13 @@ ai_calls = sa.Table(
     sa.Column("purpose", sa.Text, nullable=False, comment="The asset that asked."),
     sa.Column("started_at", Instant, nullable=False, comment="When the call began."),
     sa.Column("latency_ms", sa.Double, nullable=False, comment="How long it took, in milliseconds."),
+    sa.Column(
+        "texts_count",
+        sa.Integer,
+        nullable=False,
+        server_default="1",
+        comment="Texts that the call was about.",
+    ),
     sa.Column("prompt_tokens", sa.Integer, comment="Tokens of the question; null without an answer."),
     sa.Column("output_tokens", sa.Integer, comment="Tokens of the answer; null without one."),
     sa.Column(

@@ -16,10 +16,9 @@ from small_world import NOW
 
 from platform_assets.monitoring.retention import rollup
 from platform_assets.monitoring.retention.dagster_history import purge_history
-from platform_assets.monitoring.retention.policies import POLICIES, Purged, RolledUp
+from platform_assets.monitoring.retention.policies import POLICIES, RUN_HISTORY_KEPT, Purged, RolledUp
 from platform_assets.monitoring.retention.rollup import RollUpDiffersError, roll_up
 from platform_assets.monitoring.retention.sweep import sweep_tables
-from platform_assets.monitoring_thresholds import RUN_HISTORY_KEPT
 from platform_assets.tables import payment_operations, payments
 from platform_assets.tables.monitoring import ai_calls
 from platform_assets.tables.retention import metric_rollups

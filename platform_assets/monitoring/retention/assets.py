@@ -4,8 +4,8 @@ import dagster as dg
 
 from platform_assets.clients.database import Database
 from platform_assets.monitoring.retention.dagster_history import purge_history
+from platform_assets.monitoring.retention.policies import RUN_HISTORY_KEPT
 from platform_assets.monitoring.retention.sweep import Swept, record_sweeps, sweep_tables
-from platform_assets.monitoring_thresholds import RUN_HISTORY_KEPT
 from platform_assets.resources import Clock
 from platform_assets.table_assets import measured, table_asset
 from platform_assets.tables.retention import retention_sweeps

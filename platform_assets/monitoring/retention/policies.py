@@ -13,13 +13,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from platform_assets.monitoring_thresholds import (
-    CALLS_KEPT,
-    DERIVED_METRICS_KEPT,
-    RAW_METRICS_KEPT,
-    ROLLUPS_KEPT,
-    RUN_OUTCOMES_KEPT,
-)
 from platform_assets.tables import monitoring
 from platform_assets.tables.matching import match_cleanups
 from platform_assets.tables.matching_service import matching_service_health
@@ -27,6 +20,27 @@ from platform_assets.tables.payment_operations import gateway_calls, gateway_met
 from platform_assets.tables.recovery import run_outcomes, run_retries
 from platform_assets.tables.retention import metric_rollups, retention_sweeps
 from platform_assets.tables.text_measurements import cache_sweeps
+
+RAW_METRICS_KEPT = dt.timedelta(days=14)
+"""Measured every few minutes: long enough to compare a week with the one before."""
+
+CALLS_KEPT = dt.timedelta(days=60)
+"""Single calls of AI services and the gateway: service levels look back 28 days, and a dispute is answered within weeks."""
+
+DERIVED_METRICS_KEPT = dt.timedelta(days=90)
+"""Hourly and rarer figures: a quarter."""
+
+RUN_OUTCOMES_KEPT = dt.timedelta(days=90)
+"""How runs ended and were run again; what is usual for a job is read from them."""
+
+ALERTS_KEPT = dt.timedelta(days=180)
+"""Alerts that are resolved, with what was told of them."""
+
+ROLLUPS_KEPT = dt.timedelta(days=400)
+"""Hourly roll-ups, and the record of sweeps: a year and a month, so that each month has last year's beside it."""
+
+RUN_HISTORY_KEPT = dt.timedelta(days=14)
+"""Dagster's runs with their events, check evaluations and logs: some 60 MB a day at this timetable."""
 
 
 @dataclass(frozen=True)
