@@ -14,6 +14,9 @@ from typing import Literal
 QUEUES = ("ai_services", "matching", "payments", "monitoring", "communications")
 """The queues of the timetable."""
 
+GRPC_INFO_TAG = ".dagster/grpc_info"
+"""Dagster's own tag of a run that a code server carries out."""
+
 
 class Process(StrEnum):
     """What is known of the process that carries out a run."""
@@ -63,6 +66,11 @@ class Run:
     def is_running(self) -> bool:
         """Whether it takes up a slot."""
         return self.status in ("starting", "started", "canceling")
+
+    @property
+    def is_launched(self) -> bool:
+        """Whether Dagster started a process for it alone; a run in a user's own process is the user's to end."""
+        return GRPC_INFO_TAG in self.tags
 
     @property
     def has_ended(self) -> bool:
@@ -134,6 +142,25 @@ class Ticker:
     evaluated_through: dt.datetime | None = None
     ticks: tuple[Tick, ...] = ()
     error: str | None = None
+
+
+@dataclass(frozen=True)
+class Timetable:
+    """What is judged here of the code's schedules and sensors.
+
+    Attributes:
+        crons: Cron expression (UTC) of each schedule.
+        jobs: Job of each schedule.
+        queues: Queue of each job.
+        serialized_jobs: Jobs of which every tick counts.
+        intervals_s: Least interval of each sensor, in seconds.
+    """
+
+    crons: Mapping[str, str]
+    jobs: Mapping[str, str]
+    queues: Mapping[str, str]
+    serialized_jobs: frozenset[str]
+    intervals_s: Mapping[str, float]
 
 
 def seconds_between(earlier: dt.datetime, later: dt.datetime) -> float:

@@ -270,7 +270,7 @@ def _about_run(seen: SeenRun, history: JobHistory | None, now: dt.datetime) -> I
             problem_since=run.updated_at,
             details=details,
         )
-    elif run.is_running and (since := _stuck_since(seen, history, now)):
+    elif run.is_running and run.is_launched and (since := _stuck_since(seen, history, now)):
         yield Action(
             kind=ActionKind.TERMINATE_STUCK_RUN,
             subject=subject,
