@@ -21,6 +21,7 @@ import platform_assets.payments.money_assets
 import platform_assets.payments.money_checks
 import platform_assets.profiles.assets
 import platform_assets.profiles.checks
+from platform_assets.monitoring.runs.executor import beating_executor
 from platform_assets.resources import resource_definitions
 from platform_assets.schedules import build_jobs, build_schedules
 from platform_assets.sensors import build_sensors
@@ -61,8 +62,7 @@ def build_definitions(settings: Settings | None = None, **overrides: Any) -> dg.
         schedules=build_schedules(),
         sensors=build_sensors(jobs),
         resources={**resource_definitions(settings), **overrides},
-        # The multiprocess default costs some 40 core-seconds more per run of this size; heavy work uses threads.
-        executor=dg.in_process_executor,
+        executor=beating_executor(settings),
         loggers=loggers,
     )
 

@@ -38,7 +38,7 @@ MAY_IMPORT_DAGSTER = {
     "profiles/skill_checks.py",
     *(f"profiles/{name}.py" for name in ("cache_assets", "text_assets", "text_checks", "vector_assets")),
     "monitoring/retention/dagster_history.py",
-    "monitoring/runs/history.py",
+    *(f"monitoring/runs/{name}.py" for name in ("dead_runs", "executor", "history")),
     "payments/money_assets.py",
     "payments/money_checks.py",
 }
