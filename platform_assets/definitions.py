@@ -13,6 +13,8 @@ import platform_assets.matching.service_assets
 import platform_assets.matching.service_checks
 import platform_assets.monitoring.levels.assets
 import platform_assets.monitoring.levels.checks
+import platform_assets.monitoring.performance.assets
+import platform_assets.monitoring.performance.checks
 import platform_assets.monitoring.retention.assets
 import platform_assets.monitoring.retention.checks
 import platform_assets.payments.assets
@@ -34,6 +36,7 @@ DOMAINS = (
     (platform_assets.payments.assets, platform_assets.payments.checks),
     (platform_assets.payments.money_assets, platform_assets.payments.money_checks),
     (platform_assets.monitoring.retention.assets, platform_assets.monitoring.retention.checks),
+    (platform_assets.monitoring.performance.assets, platform_assets.monitoring.performance.checks),
     (platform_assets.monitoring.levels.assets, platform_assets.monitoring.levels.checks),
 )
 

@@ -152,6 +152,17 @@ RETENTION_OVERDUE_DAYS = at_most(
     2, "days", Severity.WARN, "beyond the retention period; a sweep a day leaves at most one"
 )
 
+# Performance report.
+
+FAILED_RUNS_RATIO = at_most(
+    0.05,
+    "ratio",
+    Severity.WARN,
+    "of all runs of a day; single failures are alerts of their own, so many are a common cause",
+)
+FAILED_RUNS_LEAST = 50
+"""A share of fewer runs says nothing."""
+
 # Queues, ticks and recovery
 
 OLDEST_QUEUED_S = {

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from platform_assets.clients.graph import GraphClient
     from platform_assets.clients.mailer import Mailer
     from platform_assets.clients.payment_gateway import PaymentGateway
+    from platform_assets.monitoring.performance.sections import TokenPrice
     from platform_assets.payments.retry_policy import RetryPolicy
 
 
@@ -48,15 +49,25 @@ class Clock:
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """How the payment report is made.
+    """How reports are made.
 
     Attributes:
-        folder: Where its files go.
-        currency: What it converts to; None converts nothing.
+        folder: Where their files go.
+        currency: What the payment report converts to; None converts nothing.
+        token_price: What Gemini's tokens cost; None shows no cost.
     """
 
     folder: Path
     currency: str | None
+    token_price: TokenPrice | None = None
+
+
+def token_price(settings: Settings) -> TokenPrice | None:
+    """What Gemini's tokens cost, where both prices are set."""
+    from platform_assets.monitoring.performance.sections import TokenPrice
+
+    prices = settings.gemini_input_price_usd, settings.gemini_output_price_usd
+    return None if prices[0] is None or prices[1] is None else TokenPrice(prices[0], prices[1])
 
 
 def database_url(settings: Settings) -> str:
@@ -272,10 +283,10 @@ def resource_definitions(settings: Settings) -> dict[str, Any]:
         return Clock(as_of=settings.as_of_day)
 
     @dg.resource(
-        description="Where the payment report goes (PLATFORM_HOME) and what it converts to (PLATFORM_REPORT_CURRENCY)."
+        description="Where reports go (PLATFORM_HOME), what they convert to (PLATFORM_REPORT_CURRENCY), and the price of tokens."
     )
     def report_options(_: dg.InitResourceContext) -> ReportOptions:
-        return ReportOptions(folder=settings.home / "report", currency=settings.report_currency)
+        return ReportOptions(settings.home / "report", settings.report_currency, token_price(settings))
 
     @dg.resource(description="Raises and resolves alerts in a transaction of the caller.")
     def alerts(_: dg.InitResourceContext) -> ModuleType:

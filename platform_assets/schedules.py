@@ -140,6 +140,7 @@ TIMETABLE: tuple[Entry, ...] = (
         ("payment_analytics",),
         Overlap.SERIALIZE,
     ),
+    Entry("generate_performance_report", "58 * * * *", "monitoring", ("performance_report",), Overlap.SKIP),
     Entry("cleanup_old_metrics", "15 1 * * *", "monitoring", ("metrics_cleanup",), Overlap.SKIP),
     Entry(
         "check_performance_thresholds",

@@ -6,6 +6,7 @@ Knows nothing of Dagster and connects to nothing. Only variables that begin with
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -59,6 +60,9 @@ class Settings(BaseSettings):
         payment_reminder_sender: Address that reminders come from.
         report_currency: ISO 4217 code that the payment report converts to, at rates that the user has loaded; unset
             means that nothing is converted.
+        gemini_input_price_usd: What Gemini takes for a million tokens that it reads, in US dollars; with the next one, the
+            performance report shows the cost. No price is shipped: it depends on model and contract, and changes.
+        gemini_output_price_usd: What it takes for a million tokens that it answers.
         as_of: UTC day for which derived values are computed; unset means today.
         request_timeout_s: Limit of every HTTP call, in seconds.
         sandbox_seed: Seed of the generated marketplace.
@@ -97,6 +101,8 @@ class Settings(BaseSettings):
     payment_reminder_smtp_url: SecretStr | None = None
     payment_reminder_sender: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+$")
     report_currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+    gemini_input_price_usd: Decimal | None = Field(default=None, ge=0)
+    gemini_output_price_usd: Decimal | None = Field(default=None, ge=0)
     as_of: dt.date | None = None
     request_timeout_s: float = Field(default=20.0, gt=0)
     sandbox_seed: int = 20261101

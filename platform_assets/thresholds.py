@@ -103,6 +103,7 @@ FRESHNESS_HOURS: dict[str, Threshold] = {
     "overdue_payments": at_most(3, "hours", Severity.ERROR, "hourly; two ticks missed"),
     "payment_retries": at_most(5, "hours", Severity.ERROR, "every 2 hours; two ticks missed"),
     "gateway_metrics": at_most(3, "hours", Severity.ERROR, "hourly; two ticks missed"),
+    "performance_report": at_most(3, "hours", Severity.WARN, "hourly; two ticks missed"),
     "metrics_cleanup": at_most(50, "hours", Severity.WARN, "daily; one run missed"),
     "performance_benchmarks": at_most(0.5, "hours", Severity.ERROR, "every 10 minutes; two ticks missed"),
     "service_level_measurements": at_most(0.5, "hours", Severity.ERROR, "every 10 minutes; two ticks missed"),

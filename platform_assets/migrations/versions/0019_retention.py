@@ -1,4 +1,4 @@
-"""What remains of old measurements, and what was purged; indexes by which old rows are found."""
+"""What remains of old measurements, what was purged, and what performance reports said; indexes to find old rows by."""
 
 from typing import Any
 
@@ -84,6 +84,20 @@ def upgrade() -> None:
         comment="One row says what one sweep purged of one table or store.",
     )
     op.create_index("ix_retention_sweeps_swept", "retention_sweeps", ["swept_at"], schema="monitoring")
+    op.create_table(
+        "performance_reports",
+        _required("generated_at", INSTANT, comment="When it was made: the end of its 24 hours."),
+        _required("headline", sa.Text(), comment="How the platform stood, in one sentence."),
+        _required(
+            "advice", postgresql.JSONB(), comment="What to do: urgency, text, and the figures behind it."
+        ),
+        _required("open_alerts_count", sa.Integer(), comment="Alerts that were open."),
+        _required("runs_count", sa.Integer(), comment="Runs that ended in the 24 hours."),
+        _required("failed_runs_count", sa.Integer(), comment="Of these, failed."),
+        sa.PrimaryKeyConstraint("generated_at"),
+        schema="monitoring",
+        comment="One row says what one performance report came to.",
+    )
     for table, column in AGE_INDEXES:
         op.create_index(f"ix_{table}_age", table, [column], schema="monitoring")
 
@@ -91,5 +105,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table, _ in AGE_INDEXES:
         op.drop_index(f"ix_{table}_age", table, schema="monitoring")
+    op.drop_table("performance_reports", schema="monitoring")
     op.drop_table("retention_sweeps", schema="monitoring")
     op.drop_table("metric_rollups", schema="monitoring")
