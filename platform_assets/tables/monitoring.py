@@ -135,20 +135,36 @@ notification_outbox = sa.Table(
         "alert_id",
         sa.BigInteger,
         sa.ForeignKey(system_alerts.c.alert_id),
-        nullable=False,
         index=True,
-        comment="The alert it tells of.",
+        comment="The alert it tells of; null for a canary.",
     ),
     sa.Column(
-        "state", sa.Text, nullable=False, server_default="pending", comment="`pending`, `sent` or `failed`."
+        "kind",
+        sa.Text,
+        nullable=False,
+        server_default="opened",
+        comment="What happened: `opened`, `escalated`, `resolved`, `reminder` or `canary`.",
+    ),
+    sa.Column("owner", sa.Text, nullable=False, comment="Team that is told."),
+    sa.Column("severity", sa.Text, nullable=False, comment="`low`, `medium`, `high` or `critical`."),
+    sa.Column(
+        "state",
+        sa.Text,
+        nullable=False,
+        server_default="pending",
+        comment="`pending`, `routed` (on its way), `sent` (a channel took it), `failed` (none did) or `dropped` (no route "
+        "wants it).",
     ),
     sa.Column("body", pg.JSONB, nullable=False, comment="What is to be said; no secrets."),
-    sa.Column("attempts_count", sa.Integer, nullable=False, server_default="0", comment="Deliveries tried."),
     sa.Column("created_at", Instant, nullable=False, comment="When it was queued."),
     sa.Column("due_at", Instant, nullable=False, comment="Not to be delivered before."),
-    sa.Column("sent_at", Instant, comment="When it was delivered; null until then."),
-    sa.CheckConstraint("state IN ('pending', 'sent', 'failed')", name="state_is_known"),
-    comment="One row is one notification to deliver.",
+    sa.Column("sent_at", Instant, comment="When a channel first took it; null until then."),
+    sa.CheckConstraint("state IN ('pending', 'routed', 'sent', 'failed', 'dropped')", name="state_is_known"),
+    sa.CheckConstraint(
+        "kind IN ('opened', 'escalated', 'resolved', 'reminder', 'canary')", name="kind_is_known"
+    ),
+    sa.Index("ix_notification_outbox_pending", "due_at", postgresql_where=sa.text("state = 'pending'")),
+    comment="One row is one happening that somebody is told of.",
 )
 
 quarantined_rows = sa.Table(

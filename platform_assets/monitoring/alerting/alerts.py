@@ -137,6 +137,8 @@ def _queue_notification(connection: sa.Connection, alert: sa.Row[Any], now: dt.d
         .values(
             dedupe_key=f"alert:{alert.alert_id}:{alert.severity}",
             alert_id=alert.alert_id,
+            owner=alert.owner,
+            severity=alert.severity,
             body=body,
             created_at=now,
             due_at=now,
