@@ -14,11 +14,9 @@ from platform_assets.monitoring.alerting.severity import Severity
 
 # Alerts: when they are told, what hides behind what, how severe they are.
 
-GROUP_WAIT = dt.timedelta(seconds=15)
-"""How long news of an alert waits for more of the same: the sensors that notice a burst tick this often."""
-
-LONGEST_GROUP_WAIT = dt.timedelta(seconds=40)
-"""The most that news waits while occurrences go on; somebody hears of a problem within a minute of its notice."""
+BURST_WAIT = dt.timedelta(seconds=20)
+"""How long news of an alert may wait for the rest of a burst, beside what delivery waits to group it: somebody hears of a
+problem within a minute of its notice."""
 
 CAUSE_GRACE = dt.timedelta(minutes=10)
 """How much later than its effect a cause may be noticed: services are looked at every five minutes, and twice."""

@@ -22,8 +22,8 @@ from platform_assets.thresholds import Severity as CheckSeverity
 CHECK_SOURCE = "asset_check"
 SERVICE_SOURCE = "service"
 
-SERVICE_DETAIL = "service"
-"""Name of the detail by which a check on a service names it: what uses that service is broken because of it."""
+_HEALTH_ASSET, _HEALTH_SUFFIX = "service_health_metrics", "_health"
+"""A service's check is `<service>_health` of this asset; what uses the service is broken because of it."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,7 @@ def _raise(database: Database, check: CheckState, impacts: ImpactReader, now: dt
         "could not be measured" if check.value is None else f"is {check.value:g} {check.unit or ''}".strip()
     )
     level = f", service level {sign} {check.threshold:g}" if check.threshold is not None else ""
-    named = check.details.get(SERVICE_DETAIL)
-    service = named if isinstance(named, str) else None
+    service = _service(check)
     assets = (check.asset,) if service is None else impacts.topology.assets_of_service(service)
     impact = impacts.assess(_problem(check, is_service=service is not None), assets)
     with database.transaction() as connection:
@@ -118,6 +117,11 @@ def _raise(database: Database, check: CheckState, impacts: ImpactReader, now: dt
             assets=assets,
             impact=impact.as_json(),
         )
+
+
+def _service(check: CheckState) -> str | None:
+    is_health = check.asset == _HEALTH_ASSET and check.check.endswith(_HEALTH_SUFFIX)
+    return check.check.removesuffix(_HEALTH_SUFFIX) if is_health else None
 
 
 def _problem(check: CheckState, *, is_service: bool) -> Problem:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
 from platform_assets.monitoring.alerting.severity import rank
-from platform_assets.monitoring_thresholds import GROUP_WAIT, LONGEST_GROUP_WAIT
+from platform_assets.monitoring_thresholds import BURST_WAIT
 from platform_assets.tables.monitoring import notification_outbox, system_alerts
 
 Kind = Literal["opened", "escalated", "resolved", "reminder"]
@@ -22,9 +22,7 @@ _ONCE_EACH: tuple[Kind, ...] = ("opened", "escalated")
 """News that an alert has at most once for each severity."""
 
 
-def tell(
-    connection: sa.Connection, alert: sa.Row[Any], kind: Kind, *, now: dt.datetime, wait: bool = True
-) -> None:
+def tell(connection: sa.Connection, alert: sa.Row[Any], kind: Kind, *, now: dt.datetime) -> None:
     """Queue one event of an alert and note on the alert that it was told.
 
     Args:
@@ -32,7 +30,6 @@ def tell(
         alert: Its row as it is now.
         kind: What happened to it.
         now: The present moment.
-        wait: Whether it may wait for more of the same.
     """
     table = notification_outbox
     # As severity only rises while an alert is open, it reaches each one once: when it opens, and at each rise.
@@ -49,7 +46,7 @@ def tell(
             severity=alert.severity,
             body=_body(alert),
             created_at=now,
-            due_at=now + GROUP_WAIT if wait else now,
+            due_at=now,
         )
         .on_conflict_do_nothing(index_elements=[table.c.dedupe_key])
     )
@@ -61,29 +58,24 @@ def tell(
 
 
 def retell(connection: sa.Connection, alert: sa.Row[Any], *, now: dt.datetime) -> None:
-    """Bring what waits to be told of an alert up to date, and let it wait on while occurrences go on, for a while."""
-    if alert.told_at is None or now - alert.told_at > LONGEST_GROUP_WAIT:
+    """Bring what waits to be told of an alert up to date; it waits on while occurrences go on, for a short while."""
+    if alert.told_at is None or now - alert.told_at > BURST_WAIT:
         return
     table = notification_outbox
     connection.execute(
         sa.update(table)
-        .where(_is_waiting([alert.alert_id], now))
+        .where(_is_waiting([alert.alert_id]))
         .values(
             # Each event keeps the severity that it tells of.
             body=sa.cast(_body(alert), pg.JSONB).concat(
                 sa.func.jsonb_build_object("severity", table.c.severity)
             ),
-            due_at=sa.func.greatest(
-                table.c.due_at,
-                sa.func.least(now + GROUP_WAIT, table.c.created_at + LONGEST_GROUP_WAIT),
-            ),
+            due_at=sa.func.greatest(table.c.due_at, now),
         )
     )
 
 
-def withdraw(
-    connection: sa.Connection, alert_ids: Collection[int], *, now: dt.datetime
-) -> dict[int, str | None]:
+def withdraw(connection: sa.Connection, alert_ids: Collection[int]) -> dict[int, str | None]:
     """Take back what waits to be told of some alerts.
 
     Returns:
@@ -91,29 +83,29 @@ def withdraw(
         nothing was.
     """
     table = notification_outbox
-    deleted = sa.delete(table).where(_is_waiting(alert_ids, now)).returning(table.c.alert_id)
+    deleted = sa.delete(table).where(_is_waiting(alert_ids)).returning(table.c.alert_id)
     withdrawn = {row.alert_id for row in connection.execute(deleted)}
     if not withdrawn:
         return {}
     # What is left of them was told, each severity higher than the one before.
     told = connection.execute(
         sa.select(table.c.alert_id, sa.func.array_agg(table.c.severity).label("severities"))
-        .where(table.c.alert_id.in_(withdrawn), table.c.kind.in_(_ONCE_EACH))
+        .where(table.c.alert_id == _any(withdrawn), table.c.kind.in_(_ONCE_EACH))
         .group_by(table.c.alert_id)
     ).all()
     highest = {row.alert_id: max(row.severities, key=rank) for row in told}
     return {alert_id: highest.get(alert_id) for alert_id in withdrawn}
 
 
-def _is_waiting(alert_ids: Collection[int], now: dt.datetime) -> sa.ColumnElement[bool]:
-    # What is due may be on its way.
+def _is_waiting(alert_ids: Collection[int]) -> sa.ColumnElement[bool]:
+    # Whoever delivers locks what it takes, so that an event is either taken or taken back.
     table = notification_outbox
-    return (
-        table.c.alert_id.in_(list(alert_ids))
-        & table.c.kind.in_(_ONCE_EACH)
-        & (table.c.state == "pending")
-        & (table.c.due_at > now)
-    )
+    return (table.c.alert_id == _any(alert_ids)) & table.c.kind.in_(_ONCE_EACH) & (table.c.state == "pending")
+
+
+def _any(ids: Collection[int]) -> sa.CollectionAggregate[bool]:
+    # `IN` takes a parameter for each, 65,535 at most.
+    return sa.any_(sa.cast(list(ids), pg.ARRAY(sa.BigInteger)))
 
 
 def _body(alert: sa.Row[Any]) -> dict[str, Any]:

@@ -204,7 +204,7 @@ def _take(connection: sa.Connection, steps: Sequence[_Step], now: dt.datetime) -
     """Do what is to be done; gives what was told."""
     table = system_alerts
     quieted = [step.alert.alert_id for step in steps if step.is_quieted]
-    withdrawn = withdraw(connection, quieted, now=now) if quieted else {}
+    withdrawn = withdraw(connection, quieted) if quieted else {}
     told: list[str] = []
     for step in steps:
         changes: dict[str, Any] = {"silenced_by": step.silenced_by, "inhibited_by": step.inhibited_by}
