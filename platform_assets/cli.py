@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import click
 
+from platform_assets.commands.alerts import alerts
 from platform_assets.commands.evaluate import evaluate
 from platform_assets.commands.explain import explain
 from platform_assets.commands.match import match
@@ -135,7 +136,7 @@ def activation() -> None:
     click.echo(str(write_activation(load_settings())))
 
 
-for command in (match, explain, skills, payments, rates, evaluate):
+for command in (alerts, match, explain, skills, payments, rates, evaluate):
     main.add_command(command)
 
 

@@ -25,6 +25,7 @@
     ├── UnknownPairError        matching: there is no such project or developer
     ├── ImportFileError         profiles: a file of skills or labelled samples can't be read
     ├── UnknownGroupError       monitoring: there is no such group of checks
+    ├── UnknownAlertError       monitoring: there is no such alert or silence, or it is no longer open
     ├── EvaluationDataError     evaluation: a labelled data set can't be read
     └── RunFileError            evaluation: results can't be written where they were asked for
 

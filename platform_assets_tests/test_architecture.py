@@ -36,6 +36,7 @@ MAY_IMPORT_DAGSTER = {
     "profiles/skill_assets.py",
     "profiles/skill_checks.py",
     *(f"profiles/{name}.py" for name in ("cache_assets", "text_assets", "text_checks", "vector_assets")),
+    "monitoring/alerting/topology.py",
     "monitoring/runs/history.py",
     "payments/money_assets.py",
     "payments/money_checks.py",

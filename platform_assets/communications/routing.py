@@ -10,7 +10,7 @@ from platform_assets.monitoring_thresholds import CLOCK_SLACK, GROUP_WAIT
 from platform_assets.notification_settings import SEVERITIES, ChannelBook, Severity
 
 CHANNEL_SOURCE = "notification_channel"
-"""What raises alerts about channels: their subject is the channel, which can't tell of itself."""
+"""What raises alerts about channels: their subject is the channel, which can't tell of itself until it works again."""
 
 CANARY = "canary"
 
@@ -47,7 +47,8 @@ def channels_for(event: Pending, book: ChannelBook, down: frozenset[str]) -> lis
     """
     if event.kind == CANARY:
         return [book.canary] if book.canary else []
-    broken = event.subject if event.source == CHANNEL_SOURCE else None
+    is_broken = event.source == CHANNEL_SOURCE and event.kind != "resolved"
+    broken = event.subject if is_broken else None
     wanted = [
         name
         for route in book.routes

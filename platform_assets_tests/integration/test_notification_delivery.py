@@ -203,13 +203,18 @@ def test_without_a_fallback_messages_wait_and_are_told_together_when_the_channel
     deliver_due(database, channels_to({"chat": chat.address}), now=back)
 
     untold = [row for row in rows(database, notification_outbox) if row.state != "sent"]
-    # The channel can't tell of itself, and there is no other.
-    assert [(row.body["source"], row.state) for row in untold] == [("notification_channel", "dropped")]
+    # The channel can't tell of itself, and there is no other, until it is back.
+    assert [(row.body["source"], row.kind, row.state) for row in untold] == [
+        ("notification_channel", "opened", "dropped"),
+        ("notification_channel", "resolved", "pending"),
+    ]
     # One for each try, since its text is fixed then, and one for what gathered while the channel rested.
     assert len(chat.calls) == len(set(chat.ids())) < 10
     assert "channel:chat" not in open_alerts(database)
     [channel] = rows(database, notification_channels)
     assert (channel.failures_count, channel.resting_until) == (0, None)
+    deliver_due(database, channels_to({"chat": chat.address}), now=back + 2 * GROUP_WAIT)
+    assert chat.messages()[-1]["title"].startswith("✅ resolved: Messages can't be delivered through")
 
 
 def test_an_address_that_is_refused_goes_to_the_fallback_at_once_and_is_told_elsewhere(database, chat, mail):
