@@ -249,7 +249,9 @@ def _text(*, lead: str, note: str, items: Sequence[Item], hidden_count: int, mes
 
 
 def _one_line(text: str, *, limit: int = TITLE_CHARS) -> str:
-    line = _calm(" ".join(text.split()))
+    # What can't be seen may turn the direction of a line, or be an order to a terminal.
+    visible = "".join(character for character in text if character.isprintable() or character.isspace())
+    line = _calm(" ".join(visible.split()))
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
