@@ -7,6 +7,8 @@ from typing import Any
 
 import dagster as dg
 
+import platform_assets.communications.assets
+import platform_assets.communications.checks
 import platform_assets.matching.assets
 import platform_assets.matching.checks
 import platform_assets.matching.service_assets
@@ -38,6 +40,7 @@ DOMAINS = (
     (platform_assets.monitoring.retention.assets, platform_assets.monitoring.retention.checks),
     (platform_assets.monitoring.performance.assets, platform_assets.monitoring.performance.checks),
     (platform_assets.monitoring.levels.assets, platform_assets.monitoring.levels.checks),
+    (platform_assets.communications.assets, platform_assets.communications.checks),
 )
 
 

@@ -107,6 +107,7 @@ FRESHNESS_HOURS: dict[str, Threshold] = {
     "metrics_cleanup": at_most(50, "hours", Severity.WARN, "daily; one run missed"),
     "performance_benchmarks": at_most(0.5, "hours", Severity.ERROR, "every 10 minutes; two ticks missed"),
     "service_level_measurements": at_most(0.5, "hours", Severity.ERROR, "every 10 minutes; two ticks missed"),
+    "notification_deliveries": at_most(3, "hours", Severity.ERROR, "hourly; two reports missed"),
 }
 
 PROFILE_AGE_HOURS = at_most(
