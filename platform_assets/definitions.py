@@ -11,6 +11,8 @@ import platform_assets.matching.assets
 import platform_assets.matching.checks
 import platform_assets.matching.service_assets
 import platform_assets.matching.service_checks
+import platform_assets.monitoring.services.assets
+import platform_assets.monitoring.services.checks
 import platform_assets.payments.assets
 import platform_assets.payments.checks
 import platform_assets.payments.money_assets
@@ -28,6 +30,7 @@ DOMAINS = (
     (platform_assets.matching.service_assets, platform_assets.matching.service_checks),
     (platform_assets.payments.assets, platform_assets.payments.checks),
     (platform_assets.payments.money_assets, platform_assets.payments.money_checks),
+    (platform_assets.monitoring.services.assets, platform_assets.monitoring.services.checks),
 )
 
 

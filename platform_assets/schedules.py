@@ -139,6 +139,20 @@ TIMETABLE: tuple[Entry, ...] = (
         ("payment_analytics",),
         Overlap.SERIALIZE,
     ),
+    Entry(
+        "collect_system_health_metrics",
+        "2-59/5 * * * *",
+        "monitoring",
+        ("service_health_metrics",),
+        Overlap.SKIP,
+    ),
+    Entry(
+        "collect_ai_service_performance_metrics",
+        "6-59/10 * * * *",
+        "monitoring",
+        ("ai_service_metrics",),
+        Overlap.SKIP,
+    ),
     Entry("check_performance_thresholds", "*/10 * * * *", "monitoring", None, Overlap.SKIP),
 )
 

@@ -81,6 +81,10 @@ FRESHNESS_HOURS: dict[str, Threshold] = {
     "overdue_payments": at_most(3, "hours", Severity.ERROR, "hourly; two ticks missed"),
     "payment_retries": at_most(5, "hours", Severity.ERROR, "every 2 hours; two ticks missed"),
     "gateway_metrics": at_most(3, "hours", Severity.ERROR, "hourly; two ticks missed"),
+    "service_health_metrics": at_most(
+        0.5, "hours", Severity.ERROR, "every 5 minutes; five ticks missed is half an hour without a look"
+    ),
+    "ai_service_metrics": at_most(1, "hours", Severity.WARN, "every 10 minutes; five ticks missed"),
 }
 
 PROFILE_AGE_HOURS = at_most(
