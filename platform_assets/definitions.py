@@ -19,6 +19,8 @@ import platform_assets.monitoring.performance.assets
 import platform_assets.monitoring.performance.checks
 import platform_assets.monitoring.retention.assets
 import platform_assets.monitoring.retention.checks
+import platform_assets.monitoring.services.assets
+import platform_assets.monitoring.services.checks
 import platform_assets.payments.assets
 import platform_assets.payments.checks
 import platform_assets.payments.money_assets
@@ -41,6 +43,7 @@ DOMAINS = (
     (platform_assets.monitoring.performance.assets, platform_assets.monitoring.performance.checks),
     (platform_assets.monitoring.levels.assets, platform_assets.monitoring.levels.checks),
     (platform_assets.communications.assets, platform_assets.communications.checks),
+    (platform_assets.monitoring.services.assets, platform_assets.monitoring.services.checks),
 )
 
 

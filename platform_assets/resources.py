@@ -6,6 +6,7 @@ A resource is the plain client itself, opened when a step first needs it: nothin
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from platform_assets.clients.payment_gateway import PaymentGateway
     from platform_assets.communications.channels import Channels
     from platform_assets.monitoring.performance.sections import TokenPrice
+    from platform_assets.monitoring.services.probes import ServiceOpeners
     from platform_assets.payments.retry_policy import RetryPolicy
 
 
@@ -111,8 +113,11 @@ def open_database(settings: Settings) -> Database:
     return database
 
 
-def open_github(settings: Settings) -> GithubClient | None:
-    """A GitHub client, of the local API in sandbox mode; None when GitHub is switched off."""
+def open_github(settings: Settings, **options: Any) -> GithubClient | None:
+    """A GitHub client, of the local API in sandbox mode; None when GitHub is switched off.
+
+    `options` are more of the client's arguments.
+    """
     from platform_assets.clients.github import GithubClient
 
     if is_off(settings.github_token):
@@ -124,17 +129,22 @@ def open_github(settings: Settings) -> GithubClient | None:
             url=ensure_sandbox(settings).github_url,
             token=SANDBOX_GITHUB_TOKEN,
             timeout_s=settings.request_timeout_s,
+            **options,
         )
     assert settings.github_token is not None  # load_settings has seen to it
     return GithubClient(
         url=settings.github_url,
         token=settings.github_token.get_secret_value(),
         timeout_s=settings.request_timeout_s,
+        **options,
     )
 
 
-def open_gateway(settings: Settings) -> PaymentGateway | None:
-    """A payment gateway client, of the local API in sandbox mode; None when the gateway is switched off."""
+def open_gateway(settings: Settings, **options: Any) -> PaymentGateway | None:
+    """A payment gateway client, of the local API in sandbox mode; None when the gateway is switched off.
+
+    `options` are more of the client's arguments.
+    """
     from platform_assets.clients.payment_gateway import PaymentGateway
 
     if is_off(settings.stripe_api_key):
@@ -146,17 +156,22 @@ def open_gateway(settings: Settings) -> PaymentGateway | None:
             url=ensure_sandbox(settings).stripe_url,
             api_key=SANDBOX_STRIPE_KEY,
             timeout_s=settings.request_timeout_s,
+            **options,
         )
     assert settings.stripe_api_key is not None  # load_settings has seen to it
     return PaymentGateway(
         url=settings.stripe_url,
         api_key=settings.stripe_api_key.get_secret_value(),
         timeout_s=settings.request_timeout_s,
+        **options,
     )
 
 
-def open_graph(settings: Settings) -> GraphClient | None:
-    """A Neo4j client; None when Neo4j is switched off, as it is in sandbox mode unless a URI is given."""
+def open_graph(settings: Settings, **options: Any) -> GraphClient | None:
+    """A Neo4j client; None when Neo4j is switched off, as it is in sandbox mode unless a URI is given.
+
+    `options` are more of the client's arguments.
+    """
     from platform_assets.clients.graph import GraphClient
 
     if settings.neo4j_uri is None or is_off(settings.neo4j_uri):
@@ -167,6 +182,7 @@ def open_graph(settings: Settings) -> GraphClient | None:
         user=settings.neo4j_user,
         password=settings.neo4j_password.get_secret_value(),
         timeout_s=settings.request_timeout_s,
+        **options,
     )
 
 
@@ -229,6 +245,29 @@ def payment_rules(settings: Settings) -> PaymentRules:
         settings.payment_reminder_smtp_url.get_secret_value(), timeout_s=settings.request_timeout_s
     )
     return PaymentRules(policy, mailer, settings.payment_reminder_sender)
+
+
+def service_openers(settings: Settings, *, timeout_s: float | None = None) -> ServiceOpeners:
+    """How to open a client of each service for one look at it: with short limits and without repeats.
+
+    Args:
+        settings: The settings.
+        timeout_s: Limit of each call, in seconds; by default that of regular looks.
+    """
+    from platform_assets.monitoring.services.probes import PROBE_TIMEOUT_S, ServiceOpeners
+
+    limit_s = timeout_s or PROBE_TIMEOUT_S
+    brief = settings.model_copy(update={"request_timeout_s": limit_s})
+    whole_s = math.ceil(limit_s)
+    return ServiceOpeners(
+        database=lambda: Database(
+            database_url(brief), connect_timeout_s=whole_s, statement_timeout_s=whole_s
+        ),
+        github=lambda: open_github(brief, attempts_count=1),
+        gateway=lambda: open_gateway(brief, retries_count=0),
+        graph=lambda: open_graph(brief, transaction_limit_s=limit_s, retry_limit_s=0.0),
+        gemini=lambda: open_gemini(brief),
+    )
 
 
 def open_embedder() -> Embedder:
@@ -334,6 +373,10 @@ def resource_definitions(settings: Settings) -> dict[str, Any]:
     def report_options(_: dg.InitResourceContext) -> ReportOptions:
         return ReportOptions(settings.home / "report", settings.report_currency, token_price(settings))
 
+    @dg.resource(description="How to open each service for a look at its health.")
+    def services(_: dg.InitResourceContext) -> ServiceOpeners:
+        return service_openers(settings)
+
     return {
         **_notification_resources(settings),
         "database": database,
@@ -345,6 +388,7 @@ def resource_definitions(settings: Settings) -> dict[str, Any]:
         "payment_rules": rules,
         "clock": clock,
         "report_options": report_options,
+        "services": services,
     }
 
 

@@ -150,6 +150,20 @@ TIMETABLE: tuple[Entry, ...] = (
         Overlap.SKIP,
         every_check=True,
     ),
+    Entry(
+        "collect_system_health_metrics",
+        "2-59/5 * * * *",
+        "monitoring",
+        ("service_health_metrics",),
+        Overlap.SKIP,
+    ),
+    Entry(
+        "collect_ai_service_performance_metrics",
+        "6-59/10 * * * *",
+        "monitoring",
+        ("ai_service_metrics",),
+        Overlap.SKIP,
+    ),
 )
 
 DELIVERIES_JOB = "report_notifications_job"

@@ -108,6 +108,10 @@ FRESHNESS_HOURS: dict[str, Threshold] = {
     "performance_benchmarks": at_most(0.5, "hours", Severity.ERROR, "every 10 minutes; two ticks missed"),
     "service_level_measurements": at_most(0.5, "hours", Severity.ERROR, "every 10 minutes; two ticks missed"),
     "notification_deliveries": at_most(3, "hours", Severity.ERROR, "hourly; two reports missed"),
+    "service_health_metrics": at_most(
+        0.5, "hours", Severity.ERROR, "every 5 minutes; five ticks missed is half an hour without a look"
+    ),
+    "ai_service_metrics": at_most(1, "hours", Severity.WARN, "every 10 minutes; five ticks missed"),
 }
 
 PROFILE_AGE_HOURS = at_most(

@@ -34,6 +34,7 @@ MAY_IMPORT_DAGSTER = {
     "matching/service_checks.py",
     *(f"monitoring/checking/{name}.py" for name in ("history", "metadata", "states")),
     "monitoring/levels/sampling.py",
+    "monitoring/services/dagster_parts.py",
     "profiles/skill_assets.py",
     "profiles/skill_checks.py",
     *(f"profiles/{name}.py" for name in ("cache_assets", "text_assets", "text_checks", "vector_assets")),

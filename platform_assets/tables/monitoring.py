@@ -233,3 +233,9 @@ ai_calls = sa.Table(
     sa.Index("ix_ai_calls_age", "started_at"),
     comment="One row is one call of an AI service; neither text nor secret is kept.",
 )
+
+AI_CALL_TOKENS = sa.func.coalesce(
+    ai_calls.c.prompt_tokens + ai_calls.c.output_tokens,
+    sa.case((ai_calls.c.outcome == "timeout", ai_calls.c.reserved_tokens), else_=0),
+)
+"""What a call counts against the day's budget; one that ran out of time may have cost all that was set aside."""
