@@ -80,7 +80,7 @@ def _measurement(level: ServiceLevel, row: sa.Row[Any], pair: BurnAlert | None) 
     because = None
     if row.pace_ratio is None:
         because = (
-            f"fewer than {thresholds.BURN_MIN_EVENTS} events in every window"
+            f"events at fewer than {thresholds.BURN_MIN_MOMENTS} moments in every window"
             if row.total_count
             else "there was no event in 28 days"
         )
