@@ -33,7 +33,8 @@ def render_junit(states: Sequence[CheckState], *, generated_at: dt.datetime) -> 
             suite.add_testcase(_case(check))
         report.add_testsuite(suite)
     report.update_statistics()
-    return report.tostring().decode("utf-8")
+    document: bytes = report.tostring()
+    return document.decode("utf-8")
 
 
 def _case(check: CheckState) -> TestCase:

@@ -55,7 +55,6 @@ class Summary:
         failing_error_count: Failing checks of severity ERROR, see `CheckState.is_failing`.
         failing_warn_count: Failing checks of severity WARN.
         unknown_count: Checks that no evaluation has ever told anything of, failing ones apart.
-        unmeasured_count: Those of them that were evaluated and had nothing to measure yet.
         verdict: What they say together.
         exit_code: Exit status of a command that reports on them.
     """
@@ -65,7 +64,6 @@ class Summary:
     failing_error_count: int
     failing_warn_count: int
     unknown_count: int
-    unmeasured_count: int
     verdict: Verdict
     exit_code: int
 
@@ -82,6 +80,11 @@ class Summary:
             else f"All {total} service levels are kept",
             Verdict.EMPTY: "No checks to show",
         }[self.verdict]
+
+    @property
+    def unmeasured_count(self) -> int:
+        """Unknown ones that were evaluated and had nothing to measure yet."""
+        return self.state_counts[State.NOT_EVALUATED]
 
     @property
     def _incomplete(self) -> str:
@@ -132,7 +135,6 @@ def summarize(states: Sequence[CheckState]) -> Summary:
         failing_error_count=errors,
         failing_warn_count=warnings,
         unknown_count=unknown,
-        unmeasured_count=sum(check.state is State.NOT_EVALUATED for check in states),
         verdict=verdict,
         exit_code=exit_code(states),
     )
@@ -285,7 +287,7 @@ def render_json(states: Sequence[CheckState], *, generated_at: dt.datetime) -> s
 
         {"generated_at": "2026-11-23T18:00:00+00:00",
          "summary": {"total_count": 2, "state_counts": {"failed": 1, …}, "failing_error_count": 1,
-                     "failing_warn_count": 0, "unknown_count": 0, "unmeasured_count": 0, "verdict": "failing", "exit_code": 1},
+                     "failing_warn_count": 0, "unknown_count": 0, "verdict": "failing", "exit_code": 1},
          "checks": [{"asset": …, "check": …, "group": …, "state": …, "severity": …, "owner": …, "description": …,
                      "value": …, "threshold": …, "direction": …, "unit": …, "reason": …, "evaluated_at": …,
                      "last_passed": …, "error": …, "details": {…}, "run_id": …,
