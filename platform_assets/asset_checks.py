@@ -40,7 +40,7 @@ def check_result(threshold: Threshold, measurement: Measurement) -> dg.AssetChec
     """Compare a measurement with its threshold, in the shape that the report reads.
 
     Args:
-        threshold: The bound that holds, see `bounds.read_bounds`.
+        threshold: The bound that holds, see `holding`.
         measurement: What was measured.
     """
     passed = threshold.holds(measurement.value)
@@ -65,6 +65,11 @@ def check_result(threshold: Threshold, measurement: Measurement) -> dg.AssetChec
             **measurement.details,
         },
     )
+
+
+def holding(database: Database, clock: Clock, threshold: Threshold) -> Threshold:
+    """The threshold with the bound that holds now: the release's, or what somebody has set in its place."""
+    return read_bounds(database, now=clock.read()).of(threshold)
 
 
 def _override(threshold: Threshold) -> dict[str, Any]:
@@ -105,8 +110,7 @@ def table_check(
         asset=dg.AssetKey(asset), name=name, description=description, metadata=static_metadata(threshold)
     )
     def check(database: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]) -> dg.AssetCheckResult:
-        holding = read_bounds(database, now=clock.read()).of(threshold)
-        return check_result(holding, measure(database, clock))
+        return check_result(holding(database, clock, threshold), measure(database, clock))
 
     return check
 
@@ -202,14 +206,14 @@ def freshness_check(asset: str) -> dg.AssetChecksDefinition:
         database: dg.ResourceParam[Database],
         clock: dg.ResourceParam[Clock],
     ) -> dg.AssetCheckResult:
-        holding = read_bounds(database, now=clock.read()).of(threshold)
+        bound = holding(database, clock, threshold)
         event = context.instance.get_latest_materialization_event(dg.AssetKey(asset))
         if event is None:
-            return check_result(holding, Measurement(None, {"last_materialized_at": "never"}))
+            return check_result(bound, Measurement(None, {"last_materialized_at": "never"}))
         at = dt.datetime.fromtimestamp(event.timestamp, tz=dt.UTC)
         age_hours = max(0.0, round((clock.read() - at).total_seconds() / 3600, 2))
         return check_result(
-            holding, Measurement(age_hours, {"last_materialized_at": at.isoformat(timespec="seconds")})
+            bound, Measurement(age_hours, {"last_materialized_at": at.isoformat(timespec="seconds")})
         )
 
     return check

@@ -195,6 +195,21 @@ def end_override(connection: sa.Connection, benchmark: str, *, author: str, now:
     return any(row.until_at is None or row.until_at > now for row in ended)
 
 
+def require_overridden(connection: sa.Connection, benchmark: str) -> None:
+    """Make sure that there is something to take back.
+
+    Raises:
+        UnusableOverrideError: Nobody has set another bound for this name, or the name is unknown.
+    """
+    table = benchmark_overrides
+    standing = sa.select(table.c.override_id).where(
+        table.c.benchmark == benchmark, table.c.ended_at.is_(None)
+    )
+    if connection.execute(standing).first() is None:
+        require_known(benchmark)
+        raise UnusableOverrideError(f"Nobody has overridden {benchmark}: the release's number holds.")
+
+
 def require_known(benchmark: str) -> Threshold:
     """The number of this name.
 

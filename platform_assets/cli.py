@@ -19,6 +19,8 @@ from platform_assets.commands.match import match
 from platform_assets.commands.notifications import notifications
 from platform_assets.commands.payments import payments, rates
 from platform_assets.commands.skills import skills
+from platform_assets.commands.thresholds import thresholds
+from platform_assets.monitoring.checking.model import DEFAULT_HISTORY
 from platform_assets.settings import load_settings
 
 EXIT_UNUSABLE = 2
@@ -85,18 +87,33 @@ def ui(port: int) -> None:
 
 @main.command()
 @click.option(
-    "--format", "format_", type=click.Choice(["table", "json", "html"]), default="table", show_default=True
+    "--format",
+    "format_",
+    type=click.Choice(["table", "json", "html", "md", "junit"]),
+    default="table",
+    show_default=True,
+    help="table: for a terminal. json: for programs. html: one page. md: for a chat or a pull request. junit: for a build "
+    "server.",
 )
 @click.option("--group", help="Only the checks of one group: profiles, matching or payments.")
 @click.option("--failed", is_flag=True, help="Only the checks that failed or could not be evaluated.")
-def checks(format_: str, group: str | None, failed: bool) -> None:
+@click.option(
+    "--history",
+    type=click.IntRange(0, 1000),
+    default=DEFAULT_HISTORY,
+    show_default=True,
+    help="How many of the last evaluations of each check to show, as a small plot.",
+)
+def checks(format_: str, group: str | None, failed: bool, history: int) -> None:
     """Report on the asset checks: what was measured, what the service level is, and when.
 
     Exits with 1 when a check of severity ERROR has failed.
     """
     from platform_assets.main_run import report_checks
 
-    sys.exit(report_checks(load_settings(), format_=format_, group=group, failed_only=failed))
+    sys.exit(
+        report_checks(load_settings(), format_=format_, group=group, failed_only=failed, history=history)
+    )
 
 
 @main.command()
@@ -137,7 +154,17 @@ def activation() -> None:
     click.echo(str(write_activation(load_settings())))
 
 
-for command in (alerts, match, explain, skills, payments, rates, notifications, evaluate):
+for command in (
+    alerts,
+    match,
+    explain,
+    skills,
+    payments,
+    rates,
+    notifications,
+    thresholds,
+    evaluate,
+):
     main.add_command(command)
 
 

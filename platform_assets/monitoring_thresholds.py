@@ -57,8 +57,8 @@ BURN_ALERTS = (
 )
 """From the fastest to the slowest."""
 
-BURN_MIN_EVENTS = 10
-"""A long window with fewer events says nothing."""
+BURN_MIN_MOMENTS = 10
+"""A long window with events at fewer moments says nothing. One look at many things is one moment."""
 
 BURN_MIN_BAD_EVENTS = 2
 """One bad event is an incident of its own, with an alert of its own; where events are few it would look like a fire."""

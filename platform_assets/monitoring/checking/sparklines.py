@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -84,5 +85,6 @@ def plot(check: CheckState) -> Plot | None:
 
 def _height(value: float, on_scale: Sequence[float]) -> float:
     low, high = min(on_scale), max(on_scale)
-    # Halved first: the difference of two very large numbers is none.
-    return (value / 2 - low / 2) / (high / 2 - low / 2) if high > low else MIDDLE
+    # The difference of two very large numbers is none, that of their halves is.
+    unit = 1.0 if math.isfinite(high - low) else 0.5
+    return (value * unit - low * unit) / (high * unit - low * unit) if high > low else MIDDLE

@@ -20,10 +20,12 @@ class Counts:
     Attributes:
         good_count: Those that kept the promise.
         total_count: All of them.
+        moments_count: Moments at which there were any; what one look finds of many things is of one moment.
     """
 
     good_count: int
     total_count: int
+    moments_count: int
 
     @property
     def bad_count(self) -> int:
@@ -31,7 +33,7 @@ class Counts:
         return self.total_count - self.good_count
 
 
-NOTHING = Counts(0, 0)
+NOTHING = Counts(0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -99,25 +101,25 @@ def stand(
     objective_ratio: float,
     *,
     alerts: Sequence[BurnAlert],
-    min_events_count: int,
+    min_moments_count: int,
     min_bad_events_count: int,
 ) -> Standing:
     """How a service level stands, by what became of its events.
 
-    A pair of windows speaks when its long one has enough events. Its short one may have none where events are rare: then
-    the latest event stands for it, since silence is no recovery.
+    A pair of windows speaks when its long one has events at enough moments. Its short one may have none where events are
+    rare: then the latest moment stands for it, since silence is no recovery.
 
     Args:
         observed: What became of the events.
         objective_ratio: Share of events that must be good.
         alerts: The pairs of windows, from the fastest.
-        min_events_count: Fewest events of a long window that say anything.
+        min_moments_count: Fewest moments of a long window that say anything.
         min_bad_events_count: Fewest bad ones for an alert.
     """
     paces: list[tuple[BurnAlert, float]] = []
     for alert in alerts:
         long, short = observed.windows[alert.long], observed.windows[alert.short]
-        if long.total_count < min_events_count:
+        if long.moments_count < min_moments_count:
             continue
         rates = [
             burn_rate(counts, objective_ratio)

@@ -12,6 +12,7 @@ from platform_assets.asset_checks import (
     Measurement,
     check_result,
     freshness_check,
+    holding,
     static_metadata,
     table_check,
 )
@@ -34,7 +35,7 @@ def _level_check(level: ServiceLevel) -> dg.AssetChecksDefinition:
         metadata=static_metadata(BURN_PACE),
     )
     def check(database: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]) -> dg.AssetCheckResult:
-        threshold = read_bounds(database, now=clock.read()).of(BURN_PACE)
+        threshold = holding(database, clock, BURN_PACE)
         row = _latest(database, level.name)
         if row is None:
             return check_result(threshold, Measurement(None, not_evaluated_because="it was never measured"))
@@ -80,7 +81,7 @@ def _measurement(level: ServiceLevel, row: sa.Row[Any], pair: BurnAlert | None) 
     because = None
     if row.pace_ratio is None:
         because = (
-            f"fewer than {thresholds.BURN_MIN_EVENTS} events in every window"
+            f"events at fewer than {thresholds.BURN_MIN_MOMENTS} moments in every window"
             if row.total_count
             else "there was no event in 28 days"
         )

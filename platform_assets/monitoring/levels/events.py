@@ -9,8 +9,8 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import pandas as pd
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql as pg
 
 from platform_assets.bounds import Bounds
 from platform_assets.clients.database import Database
@@ -18,7 +18,7 @@ from platform_assets.monitoring.levels.burn_rates import NOTHING, Counts, Observ
 from platform_assets.monitoring.levels.levels import Moment, ServiceLevel
 from platform_assets.monitoring_thresholds import (
     BURN_MIN_BAD_EVENTS,
-    BURN_MIN_EVENTS,
+    BURN_MIN_MOMENTS,
     BURN_WINDOWS,
     SERVICE_LEVEL_WINDOW,
 )
@@ -45,26 +45,41 @@ def _counting(levels: Sequence[ServiceLevel], moment: Moment) -> sa.Select[Any]:
             for level in levels
         )
     ).cte("events")
+    # What one look finds is several events and one moment.
+    moments = (
+        sa.select(
+            events.c.level,
+            events.c.at,
+            sa.func.sum(events.c.good_count).label("good_count"),
+            sa.func.sum(events.c.total_count).label("total_count"),
+        )
+        .group_by(events.c.level, events.c.at)
+        .having(sa.func.sum(events.c.total_count) > 0)
+        .cte("moments")
+    )
     latest = (
-        sa.select(events.c.level, sa.func.max(events.c.at).label("at"))
-        .where(events.c.total_count > 0)
-        .group_by(events.c.level)
+        sa.select(moments.c.level, sa.func.max(moments.c.at).label("at"))
+        .group_by(moments.c.level)
         .cte("latest")
     )
     conditions = {
         _BUDGET: sa.true(),
-        _LATEST: events.c.at == latest.c.at,
-        **{name: events.c.at > moment.now - length for name, length in BURN_WINDOWS.items()},
+        _LATEST: moments.c.at == latest.c.at,
+        **{name: moments.c.at > moment.now - length for name, length in BURN_WINDOWS.items()},
     }
-    sums = [
-        sa.func.coalesce(sa.func.sum(events.c[count]).filter(condition), 0).label(f"{name}_{count}")
+    counts = [
+        count.filter(condition).label(f"{name}_{field}")
         for name, condition in conditions.items()
-        for count in ("good_count", "total_count")
+        for field, count in (
+            ("good", sa.func.sum(moments.c.good_count)),
+            ("total", sa.func.sum(moments.c.total_count)),
+            ("moments", sa.func.count()),
+        )
     ]
     return (
-        sa.select(events.c.level, *sums)
-        .join(latest, latest.c.level == events.c.level)
-        .group_by(events.c.level)
+        sa.select(moments.c.level, *counts)
+        .join(latest, latest.c.level == moments.c.level)
+        .group_by(moments.c.level)
     )
 
 
@@ -73,7 +88,8 @@ def _observed(row: sa.RowMapping | None) -> Observed:
         return Observed(dict.fromkeys(BURN_WINDOWS, NOTHING), NOTHING)
 
     def counts(name: str) -> Counts:
-        return Counts(int(row[f"{name}_good_count"]), int(row[f"{name}_total_count"]))
+        # A sum over no rows is null.
+        return Counts(*(int(row[f"{name}_{field}"] or 0) for field in ("good", "total", "moments")))
 
     return Observed({name: counts(name) for name in BURN_WINDOWS}, counts(_BUDGET), counts(_LATEST))
 
@@ -91,7 +107,7 @@ def measure(
             observed[level.name],
             objective_ratio,
             alerts=level.alerts,
-            min_events_count=BURN_MIN_EVENTS,
+            min_moments_count=BURN_MIN_MOMENTS,
             min_bad_events_count=BURN_MIN_BAD_EVENTS,
         )
         rows.append(_row(level, objective_ratio, observed[level.name].budget, standing, now))
@@ -115,6 +131,5 @@ def _row(
 
 
 def write_measurements(database: Database, rows: Sequence[dict[str, Any]]) -> None:
-    """Keep what was measured; a measurement of the same moment is kept once."""
-    with database.transaction() as connection:
-        connection.execute(pg.insert(service_level_measurements).on_conflict_do_nothing(), rows)
+    """Keep what was measured; measured again at the same moment, the last one holds."""
+    database.upsert(service_level_measurements, pd.DataFrame(rows))

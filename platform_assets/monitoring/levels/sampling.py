@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import dagster as dg
-from sqlalchemy.dialects import postgresql as pg
+import pandas as pd
 
 from platform_assets.bounds import Bounds
 from platform_assets.clients.database import Database
@@ -76,9 +76,6 @@ def _checks(
 
 
 def write_samples(database: Database, samples: Sequence[Sample]) -> None:
-    """Keep what was seen; a look at the same moment is kept once."""
+    """Keep what was seen; seen again at the same moment, the last look holds."""
     if samples:
-        with database.transaction() as connection:
-            connection.execute(
-                pg.insert(service_level_samples).on_conflict_do_nothing(), [asdict(each) for each in samples]
-            )
+        database.upsert(service_level_samples, pd.DataFrame([asdict(each) for each in samples]))
