@@ -75,10 +75,10 @@ def run(data: Path | None) -> None:
     "--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port on 127.0.0.1."
 )
 def ui(port: int) -> None:
-    """Dagster's UI and daemon, schedules on, until Ctrl-C."""
-    from platform_assets.local_ui import serve
+    """Dagster's UI and daemon, schedules on, until Ctrl-C; what dies is started again."""
+    from platform_assets.supervision.serve import serve
 
-    sys.exit(serve(load_settings(), port=port))
+    serve(load_settings(), port=port)
 
 
 @main.command()

@@ -4,3 +4,23 @@ A block for each topic. Only data; the comparison stands in `thresholds.py`, wha
 """
 
 from __future__ import annotations
+
+# The supervisor: processes that end are started again.
+
+RESTART_WAIT_S = 1.0
+RESTART_LONGEST_WAIT_S = 30.0
+"""A process that ended is started again at once; when it ends again, after waits that double between these."""
+
+WELL_AFTER_S = 60.0
+"""A process that has answered for this long is well again: its alert is resolved, and its waits begin anew."""
+
+CRASH_LOOP_ENDS = 5
+CRASH_LOOP_WINDOW_S = 300.0
+"""Ends within the window that make a crash loop. The waits alone add up to 15 s for five ends: a restart that helps does so earlier."""
+
+HUNG_S = 60.0
+"""A process that lives and has not answered for this long is ended and started again; a busy machine is slow, not silent."""
+
+START_LIMIT_S = 180.0
+"""A process that has not answered for the first time after this long is ended and started again: loading everything takes
+5 s of an idle machine."""

@@ -1,0 +1,147 @@
+"""Joins the supervisor's parts: one home folder, its instance and its processes, from the first line to the last."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from filelock import FileLock, Timeout
+
+from platform_assets.clients.database import Database
+from platform_assets.local_ui import CODE_LOCATION, HOST, LocalUiError, port_is_free, prepare_dagster_home
+from platform_assets.main_run import open_instance
+from platform_assets.monitoring.runs.processes import process_start
+from platform_assets.resources import database_url, open_database
+from platform_assets.settings import Settings
+from platform_assets.supervision.incidents import IncidentBook
+from platform_assets.supervision.services import Layout, build_services
+from platform_assets.supervision.status import (
+    ProcessStatus,
+    SupervisorStatus,
+    read_status,
+    status_path,
+    write_status,
+)
+from platform_assets.supervision.supervisor import Supervisor
+from platform_assets.supervision.upkeep import Upkeep
+
+_UPKEEP_STOP_S = 5.0
+
+
+def serve(settings: Settings, *, host: str = HOST, port: int | None) -> None:
+    """Keep code server, webserver, daemon and, in the sandbox, the local servers alive until a signal comes.
+
+    Args:
+        settings: The settings.
+        host: Address that the webserver listens on.
+        port: Its port; None for no webserver.
+
+    Raises:
+        LocalUiError: The port is taken, or another supervisor is at work in the same folder.
+    """
+    with _only_supervisor(settings.home):
+        if port is not None and not port_is_free(port, host):
+            raise LocalUiError(
+                f"Port {port} on {host} is taken. Choose another: make ui PORT={port + 1} "
+                f"(or platform-assets ui --port {port + 1})."
+            )
+        dagster_home = prepare_dagster_home(settings)
+        open_database(settings).close()
+        with (
+            _socket_folder(settings.home) as folder,
+            open_instance(settings) as instance,
+            Database(database_url(settings), connect_timeout_s=5) as database,
+        ):
+            logs = settings.home.resolve() / "logs"
+            layout = Layout(
+                dagster_home=dagster_home,
+                logs=logs,
+                socket=folder / "code.sock",
+                host=host,
+                port=port,
+                module=CODE_LOCATION,
+            )
+            book = IncidentBook()
+            supervisor = Supervisor(build_services(layout, instance), book, tell=_tell)
+
+            def look_at_processes() -> None:
+                supervisor.probe_all()
+                write_status(settings.home, _status(supervisor, layout))
+
+            if port is not None:
+                _tell(f"The UI comes up at http://{host}:{port}")
+            _tell(f"Logs are in {logs}. Ctrl-C stops everything but the embedded servers.")
+            upkeep = Upkeep(
+                settings, instance, database, book, look_at_processes=look_at_processes, tell=_tell
+            )
+            upkeep.start()
+            try:
+                supervisor.run()
+            finally:
+                upkeep.stop(timeout_s=_UPKEEP_STOP_S)
+                status_path(settings.home).unlink(missing_ok=True)
+
+
+@contextmanager
+def _only_supervisor(home: Path) -> Iterator[None]:
+    home.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(home / "supervisor.lock", timeout=0):
+            yield
+    except Timeout:
+        status = read_status(home)
+        where = f" (process {status.pid}, port {status.port})" if status else ""
+        raise LocalUiError(
+            f"The platform is already served from {home}{where}. Stop it first: platform-assets stop"
+        ) from None
+
+
+@contextmanager
+def _socket_folder(home: Path) -> Iterator[Path]:
+    """A folder that is open to this user alone: whoever reaches the code server may run code as this user."""
+    left = read_status(home)
+    if left is not None and Path(left.socket_folder).name.startswith(_FOLDER_PREFIX):
+        # The last supervisor was killed.
+        shutil.rmtree(left.socket_folder, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+_FOLDER_PREFIX = "platform-code-"
+
+
+def _status(supervisor: Supervisor, layout: Layout) -> SupervisorStatus:
+    now = time.monotonic()
+    return SupervisorStatus(
+        pid=os.getpid(),
+        process_start=process_start(os.getpid()) or "",
+        host=layout.host,
+        port=layout.port,
+        socket_folder=str(layout.socket.parent),
+        written_at=time.time(),
+        processes=[
+            ProcessStatus(
+                name=each.name,
+                title=each.service.command.title,
+                pid=child.pid if (child := each.child) else None,
+                is_up=each.is_up,
+                silent_s=None if (answered_at := each.last_answer_at) is None else now - answered_at,
+                ends_count=len(each.history.ended_at),
+            )
+            for each in supervisor.supervised
+        ],
+    )
+
+
+def _tell(line: str) -> None:
+    click.echo(f"{dt.datetime.now(dt.UTC):%H:%M:%S} {line}")
