@@ -20,6 +20,11 @@ from platform_assets.tables.supervision import process_incidents
 ALERT_SOURCE = "process"
 
 
+def utc_now() -> dt.datetime:
+    """The present moment, which the supervisor's parts note."""
+    return dt.datetime.now(dt.UTC)
+
+
 @dataclass
 class Incident:
     """One time that a process ended or hung.

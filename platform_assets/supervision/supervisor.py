@@ -14,7 +14,7 @@ from types import FrameType
 
 from platform_assets.monitoring_thresholds import HUNG_S, START_LIMIT_S, WELL_AFTER_S
 from platform_assets.supervision.bound import adopt_orphans
-from platform_assets.supervision.incidents import Incident, IncidentBook
+from platform_assets.supervision.incidents import Incident, IncidentBook, utc_now
 from platform_assets.supervision.process import (
     ChildProcess,
     describe_end,
@@ -138,7 +138,7 @@ class Supervisor:
             if each.probe():
                 took_s = time.monotonic() - each.started_at
                 self._tell(f"{each.service.command.title} is up after {took_s:.1f} s.")
-                self._book.note_recovery(each.name, now=_now())
+                self._book.note_recovery(each.name, now=utc_now())
 
     def run(self) -> None:
         """Keep everything alive until a signal or `stop`, then stop everything. Call it in the main thread."""
@@ -168,7 +168,7 @@ class Supervisor:
                 self._session_ids.add(each.start())
             if each.is_up and not each.is_told_well and now - (each.first_answer_at or now) > WELL_AFTER_S:
                 each.is_told_well = True
-                self._book.note_well(each.name, now=_now())
+                self._book.note_well(each.name, now=utc_now())
         if now - self._reaped_at > _REAP_S:
             self._reaped_at = now
             reap_orphans([each.child.pid for each in self.supervised if each.child is not None])
@@ -186,7 +186,7 @@ class Supervisor:
         each.history.note_end(now, was_well_for_s=well_for_s)
         each.child, each.first_answer_at = None, None
         command, is_crash_loop = each.service.command, each.history.is_crash_loop
-        noticed_at = _now()
+        noticed_at = utc_now()
         wait_s = max(0.0, each.history.start_again_at - now)
         when = f"in {wait_s:.0f} s" if wait_s else "now"
         self._tell(f"{command.title} {fault}; it is started again {when}. Its log: {command.log}")
@@ -202,7 +202,3 @@ class Supervisor:
                 is_crash_loop=is_crash_loop,
             )
         )
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)

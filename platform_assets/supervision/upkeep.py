@@ -20,7 +20,7 @@ from platform_assets.instance import require_storage
 from platform_assets.monitoring.runs.dead_runs import fail_run, find_dead_runs
 from platform_assets.monitoring.runs.heartbeats import forget_old_heartbeats
 from platform_assets.settings import Settings
-from platform_assets.supervision.incidents import IncidentBook
+from platform_assets.supervision.incidents import IncidentBook, utc_now
 from platform_assets.supervision.servers import ServerKeeper
 
 LOOK_S = 2.0
@@ -29,11 +29,6 @@ LOOK_S = 2.0
 _FORGET_S = 3600.0
 
 logger = logging.getLogger(__name__)
-
-
-def utc_now() -> dt.datetime:
-    """The present moment."""
-    return dt.datetime.now(dt.UTC)
 
 
 class Upkeep:
@@ -65,7 +60,7 @@ class Upkeep:
         self._book = book
         self._look_at_processes = look_at_processes
         self._tell = tell
-        self._servers = ServerKeeper(settings, book, utc_now) if settings.is_sandbox else None
+        self._servers = ServerKeeper(settings, book, tell=tell) if settings.is_sandbox else None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
         self._watched_since: dt.datetime | None = None

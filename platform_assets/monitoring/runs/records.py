@@ -15,14 +15,18 @@ from sqlalchemy.dialects import postgresql as pg
 
 from platform_assets.clients.database import Database, is_among
 from platform_assets.monitoring.alerting.alerts import Severity, raise_alert, resolve_alert
-from platform_assets.monitoring.runs.failure_causes import Cause, Diagnosis, diagnose
+from platform_assets.monitoring.runs.failure_causes import MESSAGE_CHARS, Cause, Diagnosis, diagnose
 from platform_assets.monitoring.runs.reexecution import Decision, decide
 from platform_assets.tables.recovery import run_outcomes, run_retries
+from platform_assets.tables.supervision import process_incidents
 
 if TYPE_CHECKING:
     from platform_assets.monitoring.runs.history import FinishedRun
 
 ALERT_SOURCE = "run"
+
+AFTERMATH = dt.timedelta(seconds=60)
+"""For this long after a process answers again, failures may still be its doing: clients notice late, and retry."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +60,17 @@ def record_run(database: Database, run: FinishedRun, *, owner: str, now: dt.date
     """Record a run that has ended.
 
     A failure raises the job's alert and plans the next attempt, a success resolves the alert; a cancelled run was
-    somebody's wish and does neither.
+    somebody's wish and does neither. A run that failed because a process of the platform had ended is only run again:
+    that process has the alert.
 
     Returns:
         Whether it was new.
     """
     diagnosis = diagnose(run.failed) if run.status == "failure" else None
     with database.transaction() as connection:
+        incident = _find_incident(connection, run, diagnosis)
+        if incident is not None and diagnosis is not None:
+            diagnosis = Diagnosis(Cause.INFRASTRUCTURE, f"{incident}. {diagnosis.message}"[:MESSAGE_CHARS])
         if not _insert_outcome(connection, run, diagnosis, now):
             return False
         fingerprint = f"run:{run.job_name}"
@@ -70,6 +78,8 @@ def record_run(database: Database, run: FinishedRun, *, owner: str, now: dt.date
             resolve_alert(connection, fingerprint=fingerprint, now=now)
         elif diagnosis is not None:
             decision = _plan(connection, run, diagnosis, now)
+            if incident is not None and not decision.is_quarantined:
+                return True
             raise_alert(
                 connection,
                 fingerprint=fingerprint,
@@ -82,6 +92,28 @@ def record_run(database: Database, run: FinishedRun, *, owner: str, now: dt.date
                 now=now,
             )
     return True
+
+
+def _find_incident(connection: sa.Connection, run: FinishedRun, diagnosis: Diagnosis | None) -> str | None:
+    """The end of a process that explains the failure, as a clause; None when there is none.
+
+    It is that of a server which all work needs, or, for a run that never began, of the code server.
+    """
+    if diagnosis is None or diagnosis.cause not in (Cause.TRANSIENT, Cause.INFRASTRUCTURE):
+        return None
+    table = process_incidents
+    processes = ["postgres", "local_apis", *(["code_server"] if run.started_at is None else [])]
+    found = connection.execute(
+        sa.select(table.c.process, table.c.reason)
+        .where(
+            table.c.process.in_(processes),
+            table.c.last_seen_at <= run.ended_at,
+            sa.or_(table.c.recovered_at.is_(None), table.c.recovered_at >= run.ended_at - AFTERMATH),
+        )
+        .order_by(table.c.noticed_at.desc())
+        .limit(1)
+    ).first()
+    return None if found is None else f"{found.process} {found.reason} and was started again"
 
 
 def _insert_outcome(
