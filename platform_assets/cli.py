@@ -16,6 +16,7 @@ from platform_assets.commands.evaluate import evaluate
 from platform_assets.commands.explain import explain
 from platform_assets.commands.match import match
 from platform_assets.commands.payments import payments, rates
+from platform_assets.commands.serve import health, serve, ui
 from platform_assets.commands.skills import skills
 from platform_assets.settings import load_settings
 
@@ -72,17 +73,6 @@ def run(data: Path | None) -> None:
 
 @main.command()
 @click.option(
-    "--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port on 127.0.0.1."
-)
-def ui(port: int) -> None:
-    """Dagster's UI and daemon, schedules on, until Ctrl-C; what dies is started again."""
-    from platform_assets.supervision.serve import serve
-
-    serve(load_settings(), port=port)
-
-
-@main.command()
-@click.option(
     "--format", "format_", type=click.Choice(["table", "json", "html"]), default="table", show_default=True
 )
 @click.option("--group", help="Only the checks of one group: profiles, matching or payments.")
@@ -135,7 +125,7 @@ def activation() -> None:
     click.echo(str(write_activation(load_settings())))
 
 
-for command in (match, explain, skills, payments, rates, evaluate):
+for command in (match, explain, skills, payments, rates, evaluate, ui, serve, health):
     main.add_command(command)
 
 

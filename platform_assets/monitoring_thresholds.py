@@ -24,3 +24,14 @@ HUNG_S = 60.0
 START_LIMIT_S = 180.0
 """A process that has not answered for the first time after this long is ended and started again: loading everything takes
 5 s of an idle machine."""
+
+# What `platform-assets health` calls a problem.
+
+DAEMON_SILENT_S = 120.0
+"""Dagster's daemons beat every 30 s; one that works through a long tick is late."""
+
+TICKS_LATE_S = 660.0
+"""The most frequent schedules tick every 5 minutes: two ticks missed, and a minute."""
+
+OUTBOX_LATE_S = 300.0
+"""A notification that has been due for this long should have been delivered, or its channels are known to fail."""

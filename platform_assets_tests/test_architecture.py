@@ -39,6 +39,7 @@ MAY_IMPORT_DAGSTER = {
     *(f"monitoring/runs/{name}.py" for name in ("dead_runs", "executor", "history")),
     "payments/money_assets.py",
     "payments/money_checks.py",
+    *(f"supervision/{name}.py" for name in ("services", "upkeep")),
 }
 
 

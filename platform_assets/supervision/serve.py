@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import click
@@ -20,6 +22,7 @@ from platform_assets.main_run import open_instance
 from platform_assets.monitoring.runs.processes import process_start
 from platform_assets.resources import database_url, open_database
 from platform_assets.settings import Settings
+from platform_assets.supervision.health_server import serving_health
 from platform_assets.supervision.incidents import IncidentBook
 from platform_assets.supervision.services import Layout, build_services
 from platform_assets.supervision.status import (
@@ -34,24 +37,29 @@ from platform_assets.supervision.upkeep import Upkeep
 
 _UPKEEP_STOP_S = 5.0
 
+_LONGEST_BASE = 60
+"""A socket's path has some 100 bytes."""
 
-def serve(settings: Settings, *, host: str = HOST, port: int | None) -> None:
+
+def serve(settings: Settings, *, host: str = HOST, port: int | None, health_port: int | None = None) -> None:
     """Keep code server, webserver, daemon and, in the sandbox, the local servers alive until a signal comes.
 
     Args:
         settings: The settings.
         host: Address that the webserver listens on.
         port: Its port; None for no webserver.
+        health_port: Port of `/health`; None for none.
 
     Raises:
         LocalUiError: The port is taken, or another supervisor is at work in the same folder.
     """
     with _only_supervisor(settings.home):
-        if port is not None and not port_is_free(port, host):
-            raise LocalUiError(
-                f"Port {port} on {host} is taken. Choose another: make ui PORT={port + 1} "
-                f"(or platform-assets ui --port {port + 1})."
-            )
+        for taken in (port, health_port):
+            if taken is not None and not port_is_free(taken, host):
+                raise LocalUiError(
+                    f"Port {taken} on {host} is taken. Choose another: make ui PORT={taken + 1} "
+                    f"(or platform-assets ui --port {taken + 1})."
+                )
         dagster_home = prepare_dagster_home(settings)
         open_database(settings).close()
         with (
@@ -81,12 +89,19 @@ def serve(settings: Settings, *, host: str = HOST, port: int | None) -> None:
             upkeep = Upkeep(
                 settings, instance, database, book, look_at_processes=look_at_processes, tell=_tell
             )
-            upkeep.start()
-            try:
-                supervisor.run()
-            finally:
-                upkeep.stop(timeout_s=_UPKEEP_STOP_S)
-                status_path(settings.home).unlink(missing_ok=True)
+            with _maybe_serving_health(settings, host, health_port):
+                upkeep.start()
+                try:
+                    supervisor.run()
+                finally:
+                    upkeep.stop(timeout_s=_UPKEEP_STOP_S)
+                    status_path(settings.home).unlink(missing_ok=True)
+
+
+def _maybe_serving_health(
+    settings: Settings, host: str, port: int | None
+) -> AbstractContextManager[int | None]:
+    return nullcontext() if port is None else serving_health(settings, host=host, port=port)
 
 
 @contextmanager
@@ -105,19 +120,21 @@ def _only_supervisor(home: Path) -> Iterator[None]:
 
 @contextmanager
 def _socket_folder(home: Path) -> Iterator[Path]:
-    """A folder that is open to this user alone: whoever reaches the code server may run code as this user."""
-    left = read_status(home)
-    if left is not None and Path(left.socket_folder).name.startswith(_FOLDER_PREFIX):
-        # The last supervisor was killed.
-        shutil.rmtree(left.socket_folder, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX))
+    """A folder that is open to this user alone: whoever reaches the code server may run code as this user.
+
+    Its name is short, as sockets need it, and always the same for a home, since Dagster keeps it with its schedules.
+    """
+    name = f"platform-code-{os.geteuid()}-{hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:12]}"
+    base = tempfile.gettempdir()
+    folder = Path(base if len(base) < _LONGEST_BASE else "/tmp") / name  # noqa: S108  (owner and mode are checked)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        raise LocalUiError(f"{folder} must be a folder that is this user's alone (mode 700). Remove it.")
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-_FOLDER_PREFIX = "platform-code-"
 
 
 def _status(supervisor: Supervisor, layout: Layout) -> SupervisorStatus:
@@ -127,7 +144,6 @@ def _status(supervisor: Supervisor, layout: Layout) -> SupervisorStatus:
         process_start=process_start(os.getpid()) or "",
         host=layout.host,
         port=layout.port,
-        socket_folder=str(layout.socket.parent),
         written_at=time.time(),
         processes=[
             ProcessStatus(

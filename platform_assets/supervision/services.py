@@ -5,7 +5,6 @@ Keeping them alive is `supervisor.py`'s business.
 
 from __future__ import annotations
 
-import http.client
 import json
 import logging
 import sys
@@ -20,6 +19,8 @@ from dagster._grpc.client import DagsterGrpcClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from platform_assets.monitoring.runs.dead_runs import CODE_LOCATION_NAME
+from platform_assets.monitoring_thresholds import DAEMON_SILENT_S
+from platform_assets.supervision.http_probe import answers_http
 from platform_assets.supervision.process import Command
 
 CODE_SERVER, WEBSERVER, DAEMON = "code_server", "webserver", "daemon"
@@ -34,8 +35,6 @@ TITLES = {
 }
 
 _PROBE_TIMEOUT_S = 2
-_DAEMON_BEAT_LIMIT_S = 120
-"""Dagster's daemons beat every 30 s; one that works through a long tick is late."""
 
 Probe = Callable[[float], bool | None]
 """Whether a process works, given when it was started (UTC, seconds since the epoch); None when that can't be known now."""
@@ -99,7 +98,7 @@ def build_services(layout: Layout, instance: dg.DagsterInstance) -> list[Service
         services.append(
             Service(
                 _command(layout, WEBSERVER, "-m", "dagster_webserver", *address, "-w", str(workspace)),
-                lambda _: answers_http(host, port),
+                lambda _: answers_http(host, port, timeout_s=_PROBE_TIMEOUT_S),
                 needs=(CODE_SERVER,),
             )
         )
@@ -141,20 +140,6 @@ def _answers_grpc(client: DagsterGrpcClient) -> bool:
     return True
 
 
-def answers_http(host: str, port: int, *, timeout_s: float = _PROBE_TIMEOUT_S) -> bool:
-    """Whether the webserver answers."""
-    # An address that stands for all is reached by loopback.
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  (it is not bound here)
-    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
-    try:
-        connection.request("GET", "/server_info")
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
 def _has_beaten(instance: dg.DagsterInstance, started_at: float) -> bool | None:
     try:
         beats = [status.timestamp for status in instance.get_daemon_heartbeats().values()]
@@ -162,4 +147,4 @@ def _has_beaten(instance: dg.DagsterInstance, started_at: float) -> bool | None:
         logging.getLogger(__name__).debug("Dagster's storage can't be read: %s", type(error).__name__)
         return None
     newest = max(beats, default=0.0)
-    return newest > max(started_at, time.time() - _DAEMON_BEAT_LIMIT_S)
+    return newest > max(started_at, time.time() - DAEMON_SILENT_S)

@@ -45,7 +45,6 @@ class SupervisorStatus:
         process_start: When it began (see `monitoring.runs.processes`).
         host: Address of the webserver.
         port: Its port; None for none.
-        socket_folder: Where the code server listens.
         written_at: When this was written (seconds since the epoch).
         processes: Its processes.
     """
@@ -54,7 +53,6 @@ class SupervisorStatus:
     process_start: str
     host: str
     port: int | None
-    socket_folder: str
     written_at: float
     processes: Sequence[ProcessStatus]
 

@@ -97,18 +97,23 @@ def record_run(database: Database, run: FinishedRun, *, owner: str, now: dt.date
 def _find_incident(connection: sa.Connection, run: FinishedRun, diagnosis: Diagnosis | None) -> str | None:
     """The end of a process that explains the failure, as a clause; None when there is none.
 
-    It is that of a server which all work needs, or, for a run that never began, of the code server.
+    A worker that was lost may have been Postgres's loss, work that failed that of any server, and a run that never began
+    that of the code server.
     """
     if diagnosis is None or diagnosis.cause not in (Cause.TRANSIENT, Cause.INFRASTRUCTURE):
         return None
     table = process_incidents
-    processes = ["postgres", "local_apis", *(["code_server"] if run.started_at is None else [])]
+    processes = [
+        "postgres",
+        *(["local_apis"] if diagnosis.cause is Cause.TRANSIENT else []),
+        *(["code_server"] if run.started_at is None else []),
+    ]
     found = connection.execute(
         sa.select(table.c.process, table.c.reason)
         .where(
             table.c.process.in_(processes),
             table.c.last_seen_at <= run.ended_at,
-            sa.or_(table.c.recovered_at.is_(None), table.c.recovered_at >= run.ended_at - AFTERMATH),
+            sa.func.coalesce(table.c.recovered_at, table.c.recorded_at) >= run.ended_at - AFTERMATH,
         )
         .order_by(table.c.noticed_at.desc())
         .limit(1)
