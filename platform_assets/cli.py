@@ -12,9 +12,11 @@ from typing import NoReturn
 
 import click
 
+from platform_assets.commands.alerts import alerts
 from platform_assets.commands.evaluate import evaluate
 from platform_assets.commands.explain import explain
 from platform_assets.commands.match import match
+from platform_assets.commands.notifications import notifications
 from platform_assets.commands.payments import payments, rates
 from platform_assets.commands.serve import health, serve, ui
 from platform_assets.commands.skills import skills
@@ -125,7 +127,10 @@ def activation() -> None:
     click.echo(str(write_activation(load_settings())))
 
 
-for command in (match, explain, skills, payments, rates, evaluate, ui, serve, health):
+for command in (
+    *(ui, serve, health, alerts, notifications),
+    *(match, explain, skills, payments, rates, evaluate),
+):
     main.add_command(command)
 
 

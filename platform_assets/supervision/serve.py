@@ -9,22 +9,27 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import click
+import dagster as dg
 from filelock import FileLock, Timeout
 
 from platform_assets.clients.database import Database
+from platform_assets.communications.delivery import deliver_due
 from platform_assets.local_ui import CODE_LOCATION, HOST, LocalUiError, port_is_free, prepare_dagster_home
 from platform_assets.main_run import open_instance
 from platform_assets.monitoring.runs.processes import process_start
-from platform_assets.resources import database_url, open_database
+from platform_assets.resources import database_url, open_channels, open_database
 from platform_assets.settings import Settings
 from platform_assets.supervision.health_server import serving_health
-from platform_assets.supervision.incidents import IncidentBook
-from platform_assets.supervision.services import Layout, build_services
+from platform_assets.supervision.incidents import IncidentBook, utc_now
+from platform_assets.supervision.lost_runs import LostRuns
+from platform_assets.supervision.rounds import Rounds
+from platform_assets.supervision.servers import ServerKeeper
+from platform_assets.supervision.services import DAEMON, Layout, build_services
 from platform_assets.supervision.status import (
     ProcessStatus,
     SupervisorStatus,
@@ -33,9 +38,8 @@ from platform_assets.supervision.status import (
     write_status,
 )
 from platform_assets.supervision.supervisor import Supervisor
-from platform_assets.supervision.upkeep import Upkeep
 
-_UPKEEP_STOP_S = 5.0
+_ROUND_STOP_S = 5.0
 
 _LONGEST_BASE = 60
 """A socket's path has some 100 bytes."""
@@ -78,24 +82,68 @@ def serve(settings: Settings, *, host: str = HOST, port: int | None, health_port
             )
             book = IncidentBook()
             supervisor = Supervisor(build_services(layout, instance), book, tell=_tell)
-
-            def look_at_processes() -> None:
-                supervisor.probe_all()
-                write_status(settings.home, _status(supervisor, layout))
-
             if port is not None:
                 _tell(f"The UI comes up at http://{host}:{port}")
             _tell(f"Logs are in {logs}. Ctrl-C stops everything but the embedded servers.")
-            upkeep = Upkeep(
-                settings, instance, database, book, look_at_processes=look_at_processes, tell=_tell
-            )
+            rounds = [
+                Rounds(
+                    "lookout",
+                    _duties(settings, instance, database, supervisor, layout),
+                    every_s=2,
+                    tell=_tell,
+                ),
+                # Apart, since a channel may keep it waiting.
+                Rounds(
+                    "deliveries",
+                    {"Notifications": _deliveries(settings, database, supervisor)},
+                    every_s=5,
+                    tell=_tell,
+                ),
+            ]
             with _maybe_serving_health(settings, host, health_port):
-                upkeep.start()
+                for each in rounds:
+                    each.start()
                 try:
                     supervisor.run()
                 finally:
-                    upkeep.stop(timeout_s=_UPKEEP_STOP_S)
+                    for each in rounds:
+                        each.stop(timeout_s=_ROUND_STOP_S)
                     status_path(settings.home).unlink(missing_ok=True)
+
+
+def _duties(
+    settings: Settings,
+    instance: dg.DagsterInstance,
+    database: Database,
+    supervisor: Supervisor,
+    layout: Layout,
+) -> dict[str, Callable[[], None]]:
+    book = supervisor.book
+
+    def look_at_processes() -> None:
+        supervisor.probe_all()
+        write_status(settings.home, _status(supervisor, layout))
+
+    servers = {}
+    if settings.is_sandbox:
+        servers = {"The local servers": ServerKeeper(settings, book, tell=_tell).look_after}
+    return {
+        **servers,
+        "The processes": look_at_processes,
+        "The database": lambda: book.write(database, now=utc_now()),
+        "Lost runs": LostRuns(settings, instance, database, tell=_tell).fail,
+    }
+
+
+def _deliveries(settings: Settings, database: Database, supervisor: Supervisor) -> Callable[[], None]:
+    channels = open_channels(settings)
+
+    def deliver() -> None:
+        # While it is up the daemon delivers.
+        if not supervisor.is_up(DAEMON):
+            deliver_due(database, channels, now=utc_now())
+
+    return deliver
 
 
 def _maybe_serving_health(

@@ -118,7 +118,7 @@ class Supervisor:
     ) -> None:
         """Prepare; nothing is started yet."""
         self.supervised = [Supervised(service) for service in services]
-        self._book = book
+        self.book = book
         self._tell = tell
         self._stopped = threading.Event()
         self._session_ids: set[int] = set()
@@ -138,7 +138,7 @@ class Supervisor:
             if each.probe():
                 took_s = time.monotonic() - each.started_at
                 self._tell(f"{each.service.command.title} is up after {took_s:.1f} s.")
-                self._book.note_recovery(each.name, now=utc_now())
+                self.book.note_recovery(each.name, now=utc_now())
 
     def run(self) -> None:
         """Keep everything alive until a signal or `stop`, then stop everything. Call it in the main thread."""
@@ -168,7 +168,7 @@ class Supervisor:
                 self._session_ids.add(each.start())
             if each.is_up and not each.is_told_well and now - (each.first_answer_at or now) > WELL_AFTER_S:
                 each.is_told_well = True
-                self._book.note_well(each.name, now=utc_now())
+                self.book.note_well(each.name, now=utc_now())
         if now - self._reaped_at > _REAP_S:
             self._reaped_at = now
             reap_orphans([each.child.pid for each in self.supervised if each.child is not None])
@@ -192,7 +192,7 @@ class Supervisor:
         self._tell(f"{command.title} {fault}; it is started again {when}. Its log: {command.log}")
         if well_for_s is None:
             self._tell(log_tail(command.log))
-        self._book.note(
+        self.book.note(
             Incident(
                 each.name,
                 command.title,

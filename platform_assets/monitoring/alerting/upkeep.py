@@ -1,0 +1,222 @@
+"""Looks after the open alerts: finds their causes, keeps to silences, tells what no longer has to be quiet, reminds.
+
+Whoever raises alerts calls it afterwards; a look that finds nothing new writes nothing. No Dagster here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from platform_assets.clients.database import Database
+from platform_assets.monitoring.alerting.alerts import resolve_alert
+from platform_assets.monitoring.alerting.causes import OpenProblem, Topology, find_causes
+from platform_assets.monitoring.alerting.outbox import tell, withdraw
+from platform_assets.monitoring.alerting.severity import rank
+from platform_assets.monitoring.alerting.silences import Silence, read_silences, silence_of
+from platform_assets.monitoring_thresholds import AFTER_CAUSE_WAIT, REMIND_AFTER
+from platform_assets.tables.monitoring import system_alerts
+
+_LOCK = 0x616C6572
+"""Two who look after the alerts at once wait for each other."""
+
+_LOOKED_AT = (
+    "alert_id",
+    "fingerprint",
+    "severity",
+    "source",
+    "subject",
+    "owner",
+    "assets",
+    "first_seen_at",
+    "last_seen_at",
+    "told_at",
+    "told_severity",
+    "acknowledged_until",
+    "silenced_by",
+    "inhibited_by",
+    "is_flapping",
+    "calm_since",
+)
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """What came of a look at the open alerts: how many there are, and what was done."""
+
+    open_count: int
+    told_count: int
+    reminded_count: int
+    quieted_count: int
+    resolved_count: int
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What is to be done with one alert.
+
+    Attributes:
+        alert: Its row as it was looked at.
+        silenced_by: The silence that keeps it quiet.
+        inhibited_by: Its cause.
+        tell: What is to be told of it.
+    """
+
+    alert: sa.Row[Any]
+    silenced_by: int | None
+    inhibited_by: int | None
+    tell: Literal["opened", "escalated", "reminder"] | None
+
+    @property
+    def is_quieted(self) -> bool:
+        """Whether something keeps it quiet that did not before."""
+        before = self.alert.silenced_by is not None or self.alert.inhibited_by is not None
+        return not before and (self.silenced_by is not None or self.inhibited_by is not None)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to do."""
+        return self.tell is None and (self.silenced_by, self.inhibited_by) == (
+            self.alert.silenced_by,
+            self.alert.inhibited_by,
+        )
+
+
+def look_after_alerts(database: Database, topology: Topology, *, now: dt.datetime) -> Upkeep:
+    """Bring every open alert in line with its cause, the silences and the time.
+
+    An alert whose cause is open, or that a silence is about, is told nobody; what waits to be told is taken back. When
+    neither holds any longer and the problem is still there, it is told then: at once when a silence ends, and when a
+    cause is gone once the problem is seen again, or after a while. What nobody has acknowledged is told again from time
+    to time. A flapping alert that has been calm for long enough is resolved.
+
+    Args:
+        database: Where alerts are kept.
+        topology: What depends on what.
+        now: The present moment.
+    """
+    with database.transaction() as connection:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        alerts = _read_open(connection)
+        resolved = [alert for alert in alerts if _is_over(connection, alert, now)]
+        gone = {alert.alert_id for alert in resolved}
+        left = [alert for alert in alerts if alert.alert_id not in gone]
+        silences = read_silences(connection, now=now)
+        causes = find_causes([_problem(alert) for alert in left], topology)
+        ended = _read_ended_causes(connection, left, causes)
+        steps = [step for alert in left if not (step := _plan(alert, silences, causes, ended, now)).is_idle]
+        told = _take(connection, steps, now)
+    return Upkeep(
+        open_count=len(left),
+        told_count=sum(kind != "reminder" for kind in told),
+        reminded_count=sum(kind == "reminder" for kind in told),
+        quieted_count=sum(step.is_quieted for step in steps),
+        resolved_count=len(resolved),
+    )
+
+
+def _read_open(connection: sa.Connection) -> Sequence[sa.Row[Any]]:
+    table = system_alerts
+    columns = [table.c[name] for name in _LOOKED_AT]
+    return connection.execute(
+        sa.select(*columns).where(table.c.state == "open").order_by(table.c.alert_id)
+    ).all()
+
+
+def _is_over(connection: sa.Connection, alert: sa.Row[Any], now: dt.datetime) -> bool:
+    """Resolve a flapping alert that has been calm for long enough."""
+    return alert.calm_since is not None and resolve_alert(
+        connection,
+        fingerprint=alert.fingerprint,
+        now=now,
+        reason="the cause is gone and has not come back for a while",
+    )
+
+
+def _problem(alert: sa.Row[Any]) -> OpenProblem:
+    return OpenProblem(
+        alert_id=alert.alert_id,
+        source=alert.source,
+        severity=alert.severity,
+        assets=tuple(alert.assets),
+        first_seen_at=alert.first_seen_at,
+        is_there=alert.calm_since is None,
+    )
+
+
+def _read_ended_causes(
+    connection: sa.Connection, alerts: Sequence[sa.Row[Any]], causes: Mapping[int, int]
+) -> dict[int, dt.datetime]:
+    """When causes that alerts had at the last look were gone."""
+    table = system_alerts
+    former = {alert.inhibited_by for alert in alerts if alert.alert_id not in causes} - {None}
+    if not former:
+        return {}
+    rows = connection.execute(
+        sa.select(table.c.alert_id, table.c.resolved_at).where(
+            table.c.alert_id.in_(former), table.c.state == "resolved"
+        )
+    )
+    return {row.alert_id: row.resolved_at for row in rows}
+
+
+def _plan(
+    alert: sa.Row[Any],
+    silences: Collection[Silence],
+    causes: Mapping[int, int],
+    ended_causes: Mapping[int, dt.datetime],
+    now: dt.datetime,
+) -> _Step:
+    silenced_by = silence_of(
+        silences, owner=alert.owner, source=alert.source, subject=alert.subject, severity=alert.severity
+    )
+    inhibited_by = causes.get(alert.alert_id)
+    ended_at = ended_causes.get(alert.inhibited_by)
+    if (
+        inhibited_by is None
+        and ended_at is not None
+        and alert.last_seen_at <= ended_at
+        and now - ended_at < AFTER_CAUSE_WAIT
+    ):
+        inhibited_by = alert.inhibited_by  # it may be about to go as well
+    is_quiet = silenced_by is not None or inhibited_by is not None
+    return _Step(alert, silenced_by, inhibited_by, None if is_quiet else _news(alert, now))
+
+
+def _news(alert: sa.Row[Any], now: dt.datetime) -> Literal["opened", "escalated", "reminder"] | None:
+    if alert.calm_since is not None:
+        return None
+    if alert.told_severity is None:
+        return "opened"
+    if rank(alert.severity) > rank(alert.told_severity):
+        return "escalated"
+    if alert.acknowledged_until is not None and alert.acknowledged_until > now:
+        return None
+    remind_after = REMIND_AFTER.get(alert.severity)
+    return "reminder" if remind_after is not None and now - alert.told_at >= remind_after else None
+
+
+def _take(connection: sa.Connection, steps: Sequence[_Step], now: dt.datetime) -> list[str]:
+    """Do what is to be done; gives what was told."""
+    table = system_alerts
+    quieted = [step.alert.alert_id for step in steps if step.is_quieted]
+    withdrawn = withdraw(connection, quieted) if quieted else {}
+    told: list[str] = []
+    for step in steps:
+        changes: dict[str, Any] = {"silenced_by": step.silenced_by, "inhibited_by": step.inhibited_by}
+        if step.alert.alert_id in withdrawn:
+            changes["told_severity"] = withdrawn[step.alert.alert_id]
+        changed = connection.execute(
+            sa.update(table)
+            .where(table.c.alert_id == step.alert.alert_id, table.c.state == "open")
+            .values(**changes)
+            .returning(*table.c)
+        ).one_or_none()
+        if changed is not None and step.tell is not None:
+            tell(connection, changed, step.tell, now=now)
+            told.append(step.tell)
+    return told
