@@ -18,6 +18,7 @@ from platform_assets.commands.explain import explain
 from platform_assets.commands.match import match
 from platform_assets.commands.notifications import notifications
 from platform_assets.commands.payments import payments, rates
+from platform_assets.commands.serve import health, serve, ui
 from platform_assets.commands.skills import skills
 from platform_assets.commands.thresholds import thresholds
 from platform_assets.monitoring.checking.model import DEFAULT_HISTORY
@@ -72,17 +73,6 @@ def run(data: Path | None) -> None:
     from platform_assets.main_run import run_platform
 
     sys.exit(run_platform(load_settings(), data=data))
-
-
-@main.command()
-@click.option(
-    "--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port on 127.0.0.1."
-)
-def ui(port: int) -> None:
-    """Dagster's UI and daemon, schedules on, until Ctrl-C."""
-    from platform_assets.local_ui import serve
-
-    sys.exit(serve(load_settings(), port=port))
 
 
 @main.command()
@@ -155,15 +145,8 @@ def activation() -> None:
 
 
 for command in (
-    alerts,
-    match,
-    explain,
-    skills,
-    payments,
-    rates,
-    notifications,
-    thresholds,
-    evaluate,
+    *(ui, serve, health, alerts, notifications, thresholds),
+    *(match, explain, skills, payments, rates, evaluate),
 ):
     main.add_command(command)
 

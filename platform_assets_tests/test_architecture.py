@@ -43,6 +43,7 @@ MAY_IMPORT_DAGSTER = {
     "monitoring/alerting/topology.py",
     "payments/money_assets.py",
     "payments/money_checks.py",
+    *(f"supervision/{name}.py" for name in ("lost_runs", "serve", "services")),
 }
 
 
