@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
 
 from platform_assets.clients.database import Database
 from platform_assets.tables.monitoring import ai_calls, notification_outbox, system_alerts
@@ -107,7 +108,7 @@ def _within(at: sa.ColumnElement[Any], since: dt.datetime, until: dt.datetime) -
 def _latest(table: sa.Table, key: sa.Column[Any], since: dt.datetime, until: dt.datetime) -> sa.Select[Any]:
     """The last row of each key in the window."""
     at = table.c.measured_at
-    return sa.select(table).where(_within(at, since, until)).distinct(key).order_by(key, at.desc())
+    return sa.select(table).where(_within(at, since, until)).ext(pg.distinct_on(key)).order_by(key, at.desc())
 
 
 def _quantile(ratio: float, value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
@@ -132,10 +133,8 @@ def _read_jobs(database: Database, since: dt.datetime, until: dt.datetime) -> pd
             _quantile(0.5, run_time_s).label("run_time_p50_s"),
             _quantile(0.95, run_time_s).label("run_time_p95_s"),
             sa.func.max(run_time_s).label("run_time_max_s"),
-            sa.func.array_agg(sa.dialects.postgresql.aggregate_order_by(table.cause, last_first))
-            .filter(failed)
-            .label("causes"),
-            sa.func.array_agg(sa.dialects.postgresql.aggregate_order_by(table.message, last_first))
+            sa.func.array_agg(pg.aggregate_order_by(table.cause, last_first)).filter(failed).label("causes"),
+            sa.func.array_agg(pg.aggregate_order_by(table.message, last_first))
             .filter(failed)
             .label("messages"),
         )
@@ -149,7 +148,7 @@ def _read_hours(database: Database, since: dt.datetime, until: dt.datetime) -> p
     table = run_outcomes.c
     hours = sa.func.generate_series(
         sa.func.date_trunc("hour", since, "UTC"), until, dt.timedelta(hours=1)
-    ).table_valued("hour", name="hours")
+    ).table_valued("hour", name="hour")
     is_of_hour = sa.and_(
         table.ended_at >= hours.c.hour,
         table.ended_at < hours.c.hour + dt.timedelta(hours=1),
@@ -169,9 +168,7 @@ def _read_hours(database: Database, since: dt.datetime, until: dt.datetime) -> p
 
 def _read_alerts(database: Database) -> pd.DataFrame:
     table = system_alerts.c
-    rank = sa.func.array_position(
-        sa.dialects.postgresql.array(["critical", "high", "medium", "low"]), table.severity
-    )
+    rank = sa.func.array_position(pg.array(["critical", "high", "medium", "low"]), table.severity)
     return database.read(
         sa.select(
             table.alert_id,
