@@ -115,6 +115,7 @@ system_alerts = sa.Table(
     # How often a problem came and went; and the latest of its history.
     sa.Index("ix_system_alerts_resolved", "fingerprint", "resolved_at"),
     sa.Index("ix_system_alerts_last_seen", "last_seen_at"),
+    sa.Index("ix_system_alerts_age", "resolved_at"),
     comment="One row is one problem that was, or is, open.",
 )
 
@@ -163,6 +164,7 @@ notification_outbox = sa.Table(
     sa.CheckConstraint(
         "kind IN ('opened', 'escalated', 'resolved', 'reminder', 'canary')", name="kind_is_known"
     ),
+    sa.Index("ix_notification_outbox_age", "created_at"),
     sa.Index("ix_notification_outbox_pending", "due_at", postgresql_where=sa.text("state = 'pending'")),
     comment="One row is one happening that somebody is told of.",
 )

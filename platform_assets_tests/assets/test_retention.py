@@ -14,13 +14,14 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from small_world import NOW
 
+from platform_assets.monitoring.alerting.alerts import raise_alert, resolve_alert
 from platform_assets.monitoring.retention import rollup
 from platform_assets.monitoring.retention.dagster_history import purge_history
 from platform_assets.monitoring.retention.policies import POLICIES, RUN_HISTORY_KEPT, Purged, RolledUp
 from platform_assets.monitoring.retention.rollup import RollUpDiffersError, roll_up
 from platform_assets.monitoring.retention.sweep import sweep_tables
 from platform_assets.tables import payment_operations, payments
-from platform_assets.tables.monitoring import ai_calls
+from platform_assets.tables.monitoring import ai_calls, alert_silences, notification_outbox, system_alerts
 from platform_assets.tables.retention import metric_rollups
 
 ASSET = "metrics_cleanup"
@@ -199,6 +200,58 @@ def test_retries_that_are_still_due_are_not_purged(database):
     assert swept.rows_purged == 1
     left = database.read(sa.text("SELECT root_run_id FROM monitoring.run_retries"))
     assert list(left["root_run_id"]) == ["due"]
+
+
+def test_old_alerts_go_with_their_news_their_cause_and_their_silence_and_open_ones_stay(database):
+    old = OLD - 200 * DAY
+    with database.transaction() as connection:
+        silence = connection.scalar(
+            sa.insert(alert_silences)
+            .values(
+                author="a",
+                reason="r",
+                subject_glob="effect",
+                created_at=old,
+                starts_at=old,
+                ends_at=old + DAY,
+            )
+            .returning(alert_silences.c.silence_id)
+        )
+        raised = [
+            raise_alert(
+                connection,
+                fingerprint=name,
+                severity="high",
+                source="test",
+                subject=name,
+                owner="team:x",
+                title=name,
+                details={},
+                now=old,
+            )
+            for name in ("cause", "effect", "open")
+        ]
+        links = {"inhibited_by": raised[0].alert_id, "silenced_by": silence}
+        of_effect = system_alerts.c.alert_id == raised[1].alert_id
+        connection.execute(sa.update(system_alerts).where(of_effect).values(links))
+        for name in ("cause", "effect"):
+            assert resolve_alert(connection, fingerprint=name, now=old + DAY)
+    of_alerts = [
+        each
+        for each in POLICIES
+        if each.table.metadata is system_alerts.metadata and isinstance(each, Purged)
+    ]
+
+    swept = {each.source: each.rows_purged for each in sweep_tables(database, now=NOW, policies=of_alerts)}
+    again = {each.source: each.rows_purged for each in sweep_tables(database, now=NOW, policies=of_alerts)}
+
+    # A cause waits for its effects: what hangs together takes two sweeps.
+    assert swept["monitoring.system_alerts"] + again["monitoring.system_alerts"] == 2
+    assert swept["monitoring.alert_silences"] + again["monitoring.alert_silences"] == 1
+    assert swept["monitoring.notification_outbox"] > 0
+    left = database.read(sa.select(system_alerts.c.fingerprint))
+    assert list(left["fingerprint"]) == ["open"]
+    assert len(database.read(sa.select(notification_outbox))) == 1
 
 
 def test_the_asset_tells_what_went_and_its_checks_pass(settled):

@@ -17,7 +17,9 @@ AGE_INDEXES = (
     ("ai_calls", "started_at"),
     ("gateway_calls", "started_at"),
     ("match_cleanups", "cleaned_at"),
+    ("notification_outbox", "created_at"),
     ("run_retries", "settled_at"),
+    ("system_alerts", "resolved_at"),
 )
 
 

@@ -193,10 +193,10 @@ def _read_deliveries(database: Database, since: dt.datetime, until: dt.datetime)
             sa.func.count().label("queued_count"),
             sa.func.count().filter(sent).label("sent_count"),
             sa.func.count().filter(table.state == "failed").label("failed_count"),
-            sa.func.count().filter(table.state == "pending").label("waiting_count"),
+            sa.func.count().filter(table.state.in_(["pending", "routed"])).label("waiting_count"),
             _quantile(0.5, seconds).label("seconds_p50"),
             _quantile(0.95, seconds).label("seconds_p95"),
-        ).where(_within(table.created_at, since, until))
+        ).where(_within(table.created_at, since, until), table.state != "dropped")
     )
 
 

@@ -13,19 +13,25 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from platform_assets.tables import monitoring
 from platform_assets.tables.matching import match_cleanups
 from platform_assets.tables.matching_service import matching_service_health
+from platform_assets.tables.monitoring import ai_calls, alert_silences, notification_outbox, system_alerts
+from platform_assets.tables.notifications import notification_deliveries
 from platform_assets.tables.payment_operations import gateway_calls, gateway_metrics
+from platform_assets.tables.performance_report import performance_reports
+from platform_assets.tables.queues import queue_recovery, task_queue_metrics, tick_metrics
 from platform_assets.tables.recovery import run_outcomes, run_retries
 from platform_assets.tables.retention import metric_rollups, retention_sweeps
+from platform_assets.tables.service_health import ai_service_metrics, service_health_metrics
+from platform_assets.tables.service_levels import service_level_measurements, service_level_samples
+from platform_assets.tables.supervision import process_incidents, run_heartbeats
 from platform_assets.tables.text_measurements import cache_sweeps
 
-RAW_METRICS_KEPT = dt.timedelta(days=14)
-"""Measured every few minutes: long enough to compare a week with the one before."""
+RAW_METRICS_KEPT = dt.timedelta(days=35)
+"""Measured every few minutes; service levels look back 28 days."""
 
 CALLS_KEPT = dt.timedelta(days=60)
-"""Single calls of AI services and the gateway: service levels look back 28 days, and a dispute is answered within weeks."""
+"""Single calls of AI services and the gateway: a dispute is answered within weeks."""
 
 DERIVED_METRICS_KEPT = dt.timedelta(days=90)
 """Hourly and rarer figures: a quarter."""
@@ -95,12 +101,41 @@ def _seconds(later: sa.Column[Any], earlier: sa.Column[Any]) -> sa.ColumnElement
 
 
 _outcomes = run_outcomes.c
+_effects = system_alerts.alias("effects")
 
 POLICIES: tuple[RolledUp | Purged, ...] = (
+    RolledUp(
+        service_health_metrics,
+        service_health_metrics.c.measured_at,
+        RAW_METRICS_KEPT,
+        labels=("service", "look", "state"),
+    ),
+    RolledUp(
+        ai_service_metrics,
+        ai_service_metrics.c.measured_at,
+        RAW_METRICS_KEPT,
+        labels=("service", "model", "window_hours"),
+    ),
+    RolledUp(
+        task_queue_metrics, task_queue_metrics.c.measured_at, RAW_METRICS_KEPT, labels=("queue", "window_s")
+    ),
+    RolledUp(tick_metrics, tick_metrics.c.measured_at, RAW_METRICS_KEPT, labels=("kind", "name")),
+    RolledUp(
+        service_level_samples,
+        service_level_samples.c.sampled_at,
+        RAW_METRICS_KEPT,
+        labels=("level", "subject"),
+    ),
+    RolledUp(
+        service_level_measurements,
+        service_level_measurements.c.measured_at,
+        RAW_METRICS_KEPT,
+        labels=("level",),
+    ),
     RolledUp(matching_service_health, matching_service_health.c.measured_at, RAW_METRICS_KEPT),
     RolledUp(
-        monitoring.ai_calls,
-        monitoring.ai_calls.c.started_at,
+        ai_calls,
+        ai_calls.c.started_at,
         CALLS_KEPT,
         labels=("service", "model", "purpose", "outcome"),
     ),
@@ -126,6 +161,39 @@ POLICIES: tuple[RolledUp | Purged, ...] = (
     RolledUp(cache_sweeps, cache_sweeps.c.swept_at, DERIVED_METRICS_KEPT, labels=("cache",)),
     RolledUp(match_cleanups, match_cleanups.c.cleaned_at, DERIVED_METRICS_KEPT),
     Purged(run_retries, run_retries.c.settled_at, RUN_OUTCOMES_KEPT, only=run_retries.c.state != "due"),
+    RolledUp(queue_recovery, queue_recovery.c.claimed_at, DERIVED_METRICS_KEPT, labels=("action", "state")),
+    Purged(run_heartbeats, run_heartbeats.c.beat_at, RUN_HISTORY_KEPT),
+    Purged(process_incidents, process_incidents.c.recovered_at, ALERTS_KEPT),
+    # News of an alert goes before the alert, the alert before its cause and its silence.
+    Purged(notification_deliveries, notification_deliveries.c.created_at, ALERTS_KEPT),
+    Purged(
+        notification_outbox,
+        notification_outbox.c.created_at,
+        ALERTS_KEPT,
+        only=sa.or_(
+            notification_outbox.c.alert_id.is_(None),
+            notification_outbox.c.alert_id.in_(
+                sa.select(system_alerts.c.alert_id).where(system_alerts.c.state == "resolved")
+            ),
+        ),
+    ),
+    Purged(
+        system_alerts,
+        system_alerts.c.resolved_at,
+        ALERTS_KEPT,
+        only=sa.and_(
+            system_alerts.c.state == "resolved",
+            ~sa.exists().where(notification_outbox.c.alert_id == system_alerts.c.alert_id),
+            ~sa.exists().where(_effects.c.inhibited_by == system_alerts.c.alert_id),
+        ),
+    ),
+    Purged(
+        alert_silences,
+        alert_silences.c.ends_at,
+        ALERTS_KEPT,
+        only=~sa.exists().where(system_alerts.c.silenced_by == alert_silences.c.silence_id),
+    ),
+    Purged(performance_reports, performance_reports.c.generated_at, ROLLUPS_KEPT),
     Purged(retention_sweeps, retention_sweeps.c.swept_at, ROLLUPS_KEPT),
     Purged(metric_rollups, metric_rollups.c.hour, ROLLUPS_KEPT),
 )
