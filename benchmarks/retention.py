@@ -70,7 +70,7 @@ def store_calls(database: Database, rows_count: int) -> None:
             sa.text(
                 "INSERT INTO monitoring.ai_calls (service, model, purpose, started_at, latency_ms, prompt_tokens, "
                 "output_tokens, reserved_tokens, outcome) SELECT 'gemini', 'model', 'purpose ' || n % :purposes, "
-                ":now - n * :distance, 100 + (n * 7919) % 1000 / 3.0, n % 900, CASE WHEN n % 50 > 0 THEN n % 300 END, 1200, "
+                ":now - n * :distance, 100 + (n::bigint * 7919) % 1000 / 3.0, n % 900, CASE WHEN n % 50 > 0 THEN n % 300 END, 1200, "
                 "CASE WHEN n % 50 > 0 THEN 'ok' ELSE 'failed' END FROM generate_series(1, :rows) n"
             ),
             {
