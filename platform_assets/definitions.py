@@ -17,6 +17,8 @@ import platform_assets.monitoring.levels.assets
 import platform_assets.monitoring.levels.checks
 import platform_assets.monitoring.performance.assets
 import platform_assets.monitoring.performance.checks
+import platform_assets.monitoring.queues.assets
+import platform_assets.monitoring.queues.checks
 import platform_assets.monitoring.retention.assets
 import platform_assets.monitoring.retention.checks
 import platform_assets.monitoring.services.assets
@@ -27,8 +29,8 @@ import platform_assets.payments.money_assets
 import platform_assets.payments.money_checks
 import platform_assets.profiles.assets
 import platform_assets.profiles.checks
+from platform_assets.dagster_resources import resource_definitions
 from platform_assets.monitoring.runs.executor import beating_executor
-from platform_assets.resources import resource_definitions
 from platform_assets.schedules import build_jobs, build_schedules
 from platform_assets.sensors import build_sensors
 from platform_assets.settings import Settings, load_settings
@@ -44,6 +46,7 @@ DOMAINS = (
     (platform_assets.monitoring.levels.assets, platform_assets.monitoring.levels.checks),
     (platform_assets.communications.assets, platform_assets.communications.checks),
     (platform_assets.monitoring.services.assets, platform_assets.monitoring.services.checks),
+    (platform_assets.monitoring.queues.assets, platform_assets.monitoring.queues.checks),
 )
 
 

@@ -19,6 +19,8 @@ from platform_assets.notification_settings import NOBODY, ChannelBook, read_chan
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
+RecoveryMode = Literal["on", "dry-run", "off"]
+
 OFF = "off"
 """The value that switches a service off by name."""
 
@@ -69,6 +71,7 @@ class Settings(BaseSettings):
             they end at a local webhook unless a file is given.
         deadman_url: Address that is asked for as long as all is well, so that whoever watches it notices silence.
         ui_url: Where people reach Dagster's UI; messages link there.
+        recovery: `on`, `dry-run` or `off`: whether stuck work is freed, only named, or not even looked for.
         as_of: UTC day for which derived values are computed; unset means today.
         request_timeout_s: Limit of every HTTP call, in seconds.
         sandbox_seed: Seed of the generated marketplace.
@@ -112,6 +115,7 @@ class Settings(BaseSettings):
     notifications: str | None = None
     deadman_url: SecretStr | None = None
     ui_url: str | None = Field(default=None, pattern=r"^https?://[^\s@]+$")
+    recovery: RecoveryMode = "on"
     as_of: dt.date | None = None
     request_timeout_s: float = Field(default=20.0, gt=0)
     sandbox_seed: int = 20261101

@@ -22,10 +22,10 @@ HEAVY = ("torch", "sentence_transformers", "transformers", "sklearn", "scipy", "
 # The Dagster shell: everything else is plain Python that can be used and tested without an orchestrator.
 MAY_IMPORT_DAGSTER = {
     "asset_checks.py",
+    "dagster_resources.py",
     "definitions.py",
     "instance.py",
     "main_run.py",
-    "resources.py",
     "run_progress.py",
     "schedules.py",
     "sensors.py",
@@ -35,6 +35,8 @@ MAY_IMPORT_DAGSTER = {
     *(f"monitoring/checking/{name}.py" for name in ("history", "metadata", "states")),
     "monitoring/levels/sampling.py",
     "monitoring/services/dagster_parts.py",
+    "monitoring/checking/states.py",
+    *(f"monitoring/queues/{name}.py" for name in ("acting", "measuring", "reading", "recover", "snapshot")),
     "profiles/skill_assets.py",
     "profiles/skill_checks.py",
     *(f"profiles/{name}.py" for name in ("cache_assets", "text_assets", "text_checks", "vector_assets")),

@@ -18,7 +18,7 @@ import psycopg
 from sqlalchemy.engine import make_url
 
 from platform_assets.failures import explain
-from platform_assets.monitoring_thresholds import DAEMON_SILENT_S, OUTBOX_LATE_S, TICKS_LATE_S
+from platform_assets.recovery_thresholds import DAEMON_SILENT_S, OUTBOX_LATE_S, TICKS_LATE_S
 from platform_assets.settings import Settings
 from platform_assets.supervision.http_probe import answers_http
 from platform_assets.supervision.status import STALE_S, read_status

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from platform_assets.monitoring_thresholds import (
+from platform_assets.recovery_thresholds import (
     CRASH_LOOP_ENDS,
     CRASH_LOOP_WINDOW_S,
     RESTART_LONGEST_WAIT_S,

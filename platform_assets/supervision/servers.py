@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from platform_assets.clients.embedded_postgres import ensure_postgres, find_postgres
-from platform_assets.monitoring_thresholds import WELL_AFTER_S
+from platform_assets.recovery_thresholds import WELL_AFTER_S
 from platform_assets.sandbox.process import ensure_sandbox, find_sandbox
 from platform_assets.settings import Settings
 from platform_assets.supervision.incidents import Incident, IncidentBook, utc_now

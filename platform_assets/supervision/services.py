@@ -19,7 +19,7 @@ from dagster._grpc.client import DagsterGrpcClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from platform_assets.monitoring.runs.dead_runs import CODE_LOCATION_NAME
-from platform_assets.monitoring_thresholds import DAEMON_SILENT_S
+from platform_assets.recovery_thresholds import DAEMON_SILENT_S
 from platform_assets.supervision.http_probe import answers_http
 from platform_assets.supervision.process import Command
 

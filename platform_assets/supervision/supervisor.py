@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from types import FrameType
 
-from platform_assets.monitoring_thresholds import HUNG_S, START_LIMIT_S, WELL_AFTER_S
+from platform_assets.recovery_thresholds import HUNG_S, START_LIMIT_S, WELL_AFTER_S
 from platform_assets.supervision.bound import adopt_orphans
 from platform_assets.supervision.incidents import Incident, IncidentBook, utc_now
 from platform_assets.supervision.process import (

@@ -1,6 +1,6 @@
 """How severe a problem is, from what kind it is and from what depends on it. Pure.
 
-Ranges and rules are data in `monitoring_thresholds.py`; money and clients are read by `exposure.py`.
+Ranges and rules are data in `rules.py`; money and clients are read by `exposure.py`.
 """
 
 from __future__ import annotations
