@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
 
 from platform_assets.clients.database import Database
 from platform_assets.monitoring.alerting.alerts import resolve_alert
@@ -18,7 +19,7 @@ from platform_assets.monitoring.alerting.causes import OpenProblem, Topology, fi
 from platform_assets.monitoring.alerting.outbox import tell, withdraw
 from platform_assets.monitoring.alerting.severity import rank
 from platform_assets.monitoring.alerting.silences import Silence, read_silences, silence_of
-from platform_assets.monitoring_thresholds import AFTER_CAUSE_WAIT, REMIND_AFTER
+from platform_assets.monitoring_thresholds import AFTER_CAUSE_WAIT, FLAPPING_CALM, REMIND_AFTER
 from platform_assets.tables.monitoring import system_alerts
 
 _LOCK = 0x616C6572
@@ -64,12 +65,14 @@ class _Step:
         silenced_by: The silence that keeps it quiet.
         inhibited_by: Its cause.
         tell: What is to be told of it.
+        is_over: Whether it flapped, and has been calm for long enough to be resolved.
     """
 
     alert: sa.Row[Any]
     silenced_by: int | None
     inhibited_by: int | None
     tell: Literal["opened", "escalated", "reminder"] | None
+    is_over: bool
 
     @property
     def is_quieted(self) -> bool:
@@ -80,7 +83,7 @@ class _Step:
     @property
     def is_idle(self) -> bool:
         """Whether there is nothing to do."""
-        return self.tell is None and (self.silenced_by, self.inhibited_by) == (
+        return not (self.is_over or self.tell) and (self.silenced_by, self.inhibited_by) == (
             self.alert.silenced_by,
             self.alert.inhibited_by,
         )
@@ -102,20 +105,17 @@ def look_after_alerts(database: Database, topology: Topology, *, now: dt.datetim
     with database.transaction() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         alerts = _read_open(connection)
-        resolved = [alert for alert in alerts if _is_over(connection, alert, now)]
-        gone = {alert.alert_id for alert in resolved}
-        left = [alert for alert in alerts if alert.alert_id not in gone]
         silences = read_silences(connection, now=now)
-        causes = find_causes([_problem(alert) for alert in left], topology)
-        ended = _read_ended_causes(connection, left, causes)
-        steps = [step for alert in left if not (step := _plan(alert, silences, causes, ended, now)).is_idle]
-        told = _take(connection, steps, now)
+        causes = find_causes([_problem(alert) for alert in alerts], topology)
+        ended = _read_ended_causes(connection, alerts, causes)
+        steps = [step for alert in alerts if not (step := _plan(alert, silences, causes, ended, now)).is_idle]
+        taken = _take(connection, _lock(connection, steps), now)
     return Upkeep(
-        open_count=len(left),
-        told_count=sum(kind != "reminder" for kind in told),
-        reminded_count=sum(kind == "reminder" for kind in told),
-        quieted_count=sum(step.is_quieted for step in steps),
-        resolved_count=len(resolved),
+        open_count=len(alerts) - sum(step.is_over for step in taken),
+        told_count=sum(step.tell in ("opened", "escalated") for step in taken),
+        reminded_count=sum(step.tell == "reminder" for step in taken),
+        quieted_count=sum(step.is_quieted for step in taken),
+        resolved_count=sum(step.is_over for step in taken),
     )
 
 
@@ -125,16 +125,6 @@ def _read_open(connection: sa.Connection) -> Sequence[sa.Row[Any]]:
     return connection.execute(
         sa.select(*columns).where(table.c.state == "open").order_by(table.c.alert_id)
     ).all()
-
-
-def _is_over(connection: sa.Connection, alert: sa.Row[Any], now: dt.datetime) -> bool:
-    """Resolve a flapping alert that has been calm for long enough."""
-    return alert.calm_since is not None and resolve_alert(
-        connection,
-        fingerprint=alert.fingerprint,
-        now=now,
-        reason="the cause is gone and has not come back for a while",
-    )
 
 
 def _problem(alert: sa.Row[Any]) -> OpenProblem:
@@ -184,7 +174,8 @@ def _plan(
     ):
         inhibited_by = alert.inhibited_by  # it may be about to go as well
     is_quiet = silenced_by is not None or inhibited_by is not None
-    return _Step(alert, silenced_by, inhibited_by, None if is_quiet else _news(alert, now))
+    is_over = alert.calm_since is not None and now - alert.calm_since >= FLAPPING_CALM
+    return _Step(alert, silenced_by, inhibited_by, None if is_quiet else _news(alert, now), is_over)
 
 
 def _news(alert: sa.Row[Any], now: dt.datetime) -> Literal["opened", "escalated", "reminder"] | None:
@@ -200,23 +191,46 @@ def _news(alert: sa.Row[Any], now: dt.datetime) -> Literal["opened", "escalated"
     return "reminder" if remind_after is not None and now - alert.told_at >= remind_after else None
 
 
-def _take(connection: sa.Connection, steps: Sequence[_Step], now: dt.datetime) -> list[str]:
-    """Do what is to be done; gives what was told."""
+def _lock(connection: sa.Connection, steps: Sequence[_Step]) -> list[_Step]:
+    """The steps whose alerts nobody else is changing or has changed since; the others are left to the next look.
+
+    Waiting for them would be no better, and could be for ever: who raises several alerts holds them in any order.
+    """
+    table = system_alerts
+    columns = [table.c[name] for name in _LOOKED_AT]
+    ids = sa.any_(sa.cast([step.alert.alert_id for step in steps], pg.ARRAY(sa.BigInteger)))
+    rows = connection.execute(
+        sa.select(*columns)
+        .where(table.c.alert_id == ids, table.c.state == "open")
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    locked = {row.alert_id: row for row in rows}
+    return [step for step in steps if locked.get(step.alert.alert_id) == step.alert]
+
+
+def _take(connection: sa.Connection, steps: Sequence[_Step], now: dt.datetime) -> Sequence[_Step]:
+    """Do what is to be done."""
     table = system_alerts
     quieted = [step.alert.alert_id for step in steps if step.is_quieted]
     withdrawn = withdraw(connection, quieted) if quieted else {}
-    told: list[str] = []
     for step in steps:
+        if step.is_over:
+            resolve_alert(
+                connection,
+                fingerprint=step.alert.fingerprint,
+                now=now,
+                reason="the cause is gone and has not come back for a while",
+            )
+            continue
         changes: dict[str, Any] = {"silenced_by": step.silenced_by, "inhibited_by": step.inhibited_by}
         if step.alert.alert_id in withdrawn:
             changes["told_severity"] = withdrawn[step.alert.alert_id]
         changed = connection.execute(
             sa.update(table)
-            .where(table.c.alert_id == step.alert.alert_id, table.c.state == "open")
+            .where(table.c.alert_id == step.alert.alert_id)
             .values(**changes)
             .returning(*table.c)
-        ).one_or_none()
-        if changed is not None and step.tell is not None:
+        ).one()
+        if step.tell is not None:
             tell(connection, changed, step.tell, now=now)
-            told.append(step.tell)
-    return told
+    return steps
