@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platform_assets.monitoring.alerting.causes import OpenProblem, Topology, find_causes
+from platform_assets.monitoring.alerting.causes import OpenProblem, Topology, find_causes, worst_effects
 from platform_assets.monitoring_thresholds import CAUSE_GRACE
 
 NOON = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)
@@ -95,6 +95,20 @@ def test_a_cause_began_before_its_effect_or_about_then(delay_s, is_cause):
 
 def test_a_lesser_problem_does_not_explain_a_greater_one():
     assert find_causes([check(1, "profiles", severity="medium"), check(2, "skills")], TOPOLOGY) == {}
+
+
+def test_a_deeper_cause_counts_however_little_was_thought_of_it_and_is_as_severe_as_what_it_brings_about():
+    found = [
+        service(1, "github", severity="low"),
+        run(2, "profiles", severity="medium", after_s=1),
+        check(3, "matches", severity="critical", after_s=2),
+        check(4, "payments", severity="critical", after_s=2),
+    ]
+    causes = find_causes(found, TOPOLOGY)
+
+    assert causes == {2: 1, 3: 1}
+    assert worst_effects(found, causes) == {1: "critical"}
+    assert worst_effects(found[1:], find_causes(found[1:], TOPOLOGY)) == {2: "critical"}
 
 
 def test_a_flapping_problem_that_is_away_explains_nothing():
