@@ -12,6 +12,7 @@ import dagster as dg
 from dagster._core.storage.tags import PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG
 
 from platform_assets.clients.database import Database, is_transient
+from platform_assets.failures import explain
 from platform_assets.monitoring.alerting.alerts import raise_alert, resolve_alert
 from platform_assets.monitoring.alerting.check_alerts import alert_on_checks
 from platform_assets.monitoring.alerting.exposure import ImpactReader
@@ -108,7 +109,7 @@ def _record_runs(
         except Exception as error:
             if is_transient(error):
                 raise
-            refused[run.run_id] = f"{type(error).__name__}: {error}"
+            refused[run.run_id] = explain(error) or f"{type(error).__name__}: {error}"
         if not refused:
             seen_through = max(seen_through, run.updated_at)
     _alert_on_refused(database, refused, now=clock.read())
