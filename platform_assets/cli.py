@@ -16,6 +16,7 @@ from platform_assets.commands.alerts import alerts
 from platform_assets.commands.evaluate import evaluate
 from platform_assets.commands.explain import explain
 from platform_assets.commands.match import match
+from platform_assets.commands.notifications import notifications
 from platform_assets.commands.payments import payments, rates
 from platform_assets.commands.skills import skills
 from platform_assets.settings import load_settings
@@ -136,7 +137,7 @@ def activation() -> None:
     click.echo(str(write_activation(load_settings())))
 
 
-for command in (alerts, match, explain, skills, payments, rates, evaluate):
+for command in (alerts, match, explain, skills, payments, rates, notifications, evaluate):
     main.add_command(command)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import dagster as dg
 
+import platform_assets.communications.assets
+import platform_assets.communications.checks
 import platform_assets.matching.assets
 import platform_assets.matching.checks
 import platform_assets.matching.service_assets
@@ -28,6 +30,7 @@ DOMAINS = (
     (platform_assets.matching.service_assets, platform_assets.matching.service_checks),
     (platform_assets.payments.assets, platform_assets.payments.checks),
     (platform_assets.payments.money_assets, platform_assets.payments.money_checks),
+    (platform_assets.communications.assets, platform_assets.communications.checks),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import sqlalchemy as sa
@@ -12,7 +13,15 @@ from rich.console import Console
 from platform_assets.clients.contract import contract_problems
 from platform_assets.clients.database import MINIMUM_POSTGRES, Database
 from platform_assets.failures import explain
-from platform_assets.resources import database_url, open_gateway, open_gemini, open_github, open_graph
+from platform_assets.notification_settings import Channel
+from platform_assets.resources import (
+    database_url,
+    open_channels,
+    open_gateway,
+    open_gemini,
+    open_github,
+    open_graph,
+)
 from platform_assets.settings import Settings
 
 
@@ -53,6 +62,7 @@ def examine(settings: Settings) -> list[Finding]:
         *_attempt("neo4j", lambda: _graph(settings)),
         *_attempt("gemini", lambda: _gemini(settings)),
         *_attempt("embedder", _embedder),
+        *_attempt("notifications", lambda: _notifications(settings)),
     ]
 
 
@@ -150,6 +160,32 @@ def _embedder() -> list[Finding]:
     from platform_assets.clients.embedder import verify_packaged_model
 
     return [Finding("embedder", "ok", f"weights of {verify_packaged_model()} verified")]
+
+
+def _notifications(settings: Settings) -> list[Finding]:
+    """One finding for each channel; nothing is sent."""
+    from platform_assets.clients.notifier import Notifier
+
+    notifier = Notifier(timeout_s=settings.request_timeout_s)
+
+    def look(channel: Channel) -> list[Finding]:
+        kind = notifier.kind(channel.address())
+        return [
+            Finding(
+                f"channel {channel.name}",
+                "ok",
+                f"its address is one of {kind}; try it with: platform-assets notifications test {channel.name}",
+            )
+        ]
+
+    book = open_channels(settings).book
+    if not book.channels:
+        return [Finding("notifications", "off", "switched off by PLATFORM_NOTIFICATIONS=off")]
+    return [
+        finding
+        for channel in book.channels.values()
+        for finding in _attempt(f"channel {channel.name}", partial(look, channel))
+    ]
 
 
 def print_findings(findings: list[Finding]) -> bool:

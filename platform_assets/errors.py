@@ -7,6 +7,8 @@
     ├── AdHocMatchError         commands: what was asked for can't be searched
     ├── LocalUiError            local_ui: the UI can't be started here
     ├── UnknownNameError        commands: there is no such developer or skill
+    ├── UnknownMessageError     commands: there is no such message, or it has not failed
+    ├── UnknownChannelError     commands: the settings have no such channel
     ├── SchemaBehindError       migrations: the database is not of this release's version
     ├── MigrationError          migrations: it can't be brought to it
     ├── EmbeddedPostgresError   clients: the embedded server can't be used

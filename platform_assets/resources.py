@@ -17,15 +17,18 @@ import dagster as dg
 from sqlalchemy.engine import make_url
 
 from platform_assets.clients.database import Database
-from platform_assets.settings import Settings, is_off
+from platform_assets.notification_settings import Channel, ChannelBook, Route
+from platform_assets.settings import Settings, is_off, load_channel_book
 
 if TYPE_CHECKING:
+    from platform_assets.clients.deadman import DeadmanSwitch
     from platform_assets.clients.embedder import Embedder
     from platform_assets.clients.gemini import GeminiClient
     from platform_assets.clients.github import GithubClient
     from platform_assets.clients.graph import GraphClient
     from platform_assets.clients.mailer import Mailer
     from platform_assets.clients.payment_gateway import PaymentGateway
+    from platform_assets.communications.channels import Channels
     from platform_assets.payments.retry_policy import RetryPolicy
 
 
@@ -224,6 +227,49 @@ def open_embedder() -> Embedder:
     return Embedder()
 
 
+def open_deadman(settings: Settings) -> DeadmanSwitch | None:
+    """The dead man's switch; None when no address is set."""
+    from platform_assets.clients.deadman import DeadmanSwitch
+
+    if settings.deadman_url is None:
+        return None
+    return DeadmanSwitch(settings.deadman_url.get_secret_value(), timeout_s=settings.request_timeout_s)
+
+
+SANDBOX_CHANNEL = "webhook"
+SANDBOX_UI_URL = "http://127.0.0.1:3000"
+
+
+def open_channels(settings: Settings) -> Channels:
+    """Where notifications go: in sandbox mode a local webhook, unless a file of channels is given."""
+    import platform_assets.monitoring.alerting.alerts as alerts
+    from platform_assets.clients.notifier import Notifier
+    from platform_assets.communications.channels import Channels
+
+    return Channels(
+        book=_channel_book(settings),
+        send=Notifier(timeout_s=settings.request_timeout_s).send,
+        alerts=alerts,
+        ui_url=settings.ui_url or (SANDBOX_UI_URL if settings.is_sandbox else None),
+    )
+
+
+def _channel_book(settings: Settings) -> ChannelBook:
+    if settings.notifications is not None or not settings.is_sandbox:
+        return load_channel_book(settings)
+
+    def webhook() -> str:
+        from platform_assets.sandbox.process import ensure_sandbox
+
+        return f"json://{ensure_sandbox(settings).notifications_url.partition('://')[2]}/"
+
+    return ChannelBook(
+        {SANDBOX_CHANNEL: Channel(SANDBOX_CHANNEL, webhook)},
+        (Route((SANDBOX_CHANNEL,)),),
+        canary=SANDBOX_CHANNEL,
+    )
+
+
 def resource_definitions(settings: Settings) -> dict[str, Any]:
     """The Dagster resources, by the name under which assets ask for them."""
 
@@ -277,14 +323,8 @@ def resource_definitions(settings: Settings) -> dict[str, Any]:
     def report_options(_: dg.InitResourceContext) -> ReportOptions:
         return ReportOptions(folder=settings.home / "report", currency=settings.report_currency)
 
-    @dg.resource(description="Raises and resolves alerts in a transaction of the caller.")
-    def alerts(_: dg.InitResourceContext) -> ModuleType:
-        import platform_assets.monitoring.alerting.alerts
-
-        return platform_assets.monitoring.alerting.alerts
-
     return {
-        "alerts": alerts,
+        **_notification_resources(settings),
         "database": database,
         "github": github,
         "gateway": gateway,
@@ -295,3 +335,23 @@ def resource_definitions(settings: Settings) -> dict[str, Any]:
         "clock": clock,
         "report_options": report_options,
     }
+
+
+def _notification_resources(settings: Settings) -> dict[str, Any]:
+    @dg.resource(description="Raises and resolves alerts in a transaction of the caller.")
+    def alerts(_: dg.InitResourceContext) -> ModuleType:
+        import platform_assets.monitoring.alerting.alerts
+
+        return platform_assets.monitoring.alerting.alerts
+
+    @dg.resource(description="Where notifications go (PLATFORM_NOTIFICATIONS); nowhere when off.")
+    def channels(_: dg.InitResourceContext) -> Channels:
+        return open_channels(settings)
+
+    @dg.resource(
+        description="What is asked for as long as all is well (PLATFORM_DEADMAN_URL); none when not set."
+    )
+    def deadman(_: dg.InitResourceContext) -> DeadmanSwitch | None:
+        return open_deadman(settings)
+
+    return {"alerts": alerts, "channels": channels, "deadman": deadman}

@@ -142,6 +142,12 @@ TIMETABLE: tuple[Entry, ...] = (
     Entry("check_performance_thresholds", "*/10 * * * *", "monitoring", None, Overlap.SKIP),
 )
 
+DELIVERIES_JOB = "report_notifications_job"
+LAUNCHED_BY_SENSORS: Mapping[str, tuple[str, str]] = {
+    DELIVERIES_JOB: ("communications", "notification_deliveries"),
+}
+"""Jobs that no schedule launches, with their queue and asset: messages are due when something has happened."""
+
 PARTITIONED = "payment_analytics"
 
 RETRIES = "payment_retries"
@@ -160,7 +166,7 @@ def _selection(entry: Entry) -> dg.AssetSelection:
 
 
 def build_jobs() -> "list[UnresolvedAssetJobDefinition]":
-    """One job per line of the timetable, and the main job."""
+    """One job per line of the timetable, those that sensors launch, and the main job."""
     jobs = [
         dg.define_asset_job(
             entry.job_name,
@@ -176,7 +182,16 @@ def build_jobs() -> "list[UnresolvedAssetJobDefinition]":
         description="Refreshes the whole main path once, checks included.",
         tags={QUEUE_TAG: "ai_services"},
     )
-    return [*jobs, main]
+    launched = [
+        dg.define_asset_job(
+            name,
+            selection=dg.AssetSelection.assets(asset),
+            description=f"Materializes `{asset}` when a sensor asks for it (queue `{queue}`).",
+            tags={QUEUE_TAG: queue},
+        )
+        for name, (queue, asset) in LAUNCHED_BY_SENSORS.items()
+    ]
+    return [*jobs, *launched, main]
 
 
 def overlap_skip_reason(entry: Entry, unfinished_run_ids: Sequence[str]) -> str | None:

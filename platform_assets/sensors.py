@@ -5,6 +5,7 @@ raises, the cursor stays, and the next tick does the work again.
 """
 
 import datetime as dt
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,11 @@ import dagster as dg
 from dagster._core.storage.tags import PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG
 
 from platform_assets.clients.database import Database, is_transient
+from platform_assets.clients.deadman import DeadmanSwitch
+from platform_assets.clients.http_errors import ServiceError
+from platform_assets.communications.canary import ping_if_well, queue_canary
+from platform_assets.communications.channels import Channels
+from platform_assets.communications.delivery import deliver_due
 from platform_assets.failures import explain
 from platform_assets.monitoring.alerting.alerts import raise_alert, resolve_alert
 from platform_assets.monitoring.alerting.check_alerts import alert_on_checks
@@ -19,7 +25,12 @@ from platform_assets.monitoring.alerting.exposure import ImpactReader
 from platform_assets.monitoring.alerting.topology import read_topology
 from platform_assets.monitoring.alerting.upkeep import look_after_alerts
 from platform_assets.monitoring.checking.states import read_check_states
-from platform_assets.monitoring.runs.history import ATTEMPT_TAG, FinishedRun, read_finished_runs
+from platform_assets.monitoring.runs.history import (
+    ATTEMPT_TAG,
+    QUEUE_TAG,
+    FinishedRun,
+    read_finished_runs,
+)
 from platform_assets.monitoring.runs.records import (
     DueRetry,
     find_known_runs,
@@ -27,7 +38,9 @@ from platform_assets.monitoring.runs.records import (
     record_run,
     settle_requested,
 )
+from platform_assets.monitoring_thresholds import CANARY_EVERY, DEADMAN_EVERY
 from platform_assets.resources import Clock
+from platform_assets.schedules import DELIVERIES_JOB
 from platform_assets.table_assets import PLATFORM_OWNER, owner_of_queue
 
 if TYPE_CHECKING:
@@ -178,10 +191,68 @@ def watch_checks(
     )
 
 
+@dg.sensor(
+    job_name=DELIVERIES_JOB,
+    minimum_interval_seconds=15,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Delivers notifications, sends the canary of the hour, gives a sign of life to the outside.",
+)
+def deliver_notifications(
+    context: dg.SensorEvaluationContext,
+    database: dg.ResourceParam[Database],
+    channels: dg.ResourceParam[Channels],
+    deadman: dg.ResourceParam[DeadmanSwitch | None],
+    clock: dg.ResourceParam[Clock],
+) -> dg.SensorResult:
+    """Messages go out from here, since a run would wait behind others; what was delivered is reported by one an hour."""
+    now = clock.read()
+    done = json.loads(context.cursor) if context.cursor else {}
+    queue_canary(database, channels.book, now=now)
+    report = deliver_due(database, channels, now=now)
+    if deadman is not None and _is_time(done.get("pinged_at"), DEADMAN_EVERY, now):
+        problems = _ping(context, database, channels, deadman, now)
+        if not problems:
+            done["pinged_at"] = now.isoformat()
+    requests = []
+    if _is_time(done.get("reported_at"), CANARY_EVERY, now):
+        requests.append(dg.RunRequest(tags={QUEUE_TAG: "communications"}))
+        done["reported_at"] = now.isoformat()
+    return dg.SensorResult(
+        run_requests=requests,
+        cursor=json.dumps(done),
+        skip_reason=None if requests else dg.SkipReason(str(report)),
+    )
+
+
+def _is_time(last: str | None, every: dt.timedelta, now: dt.datetime) -> bool:
+    # A moment in the future was written by a clock that has been put back since.
+    return last is None or not dt.timedelta(0) <= now - dt.datetime.fromisoformat(last) < every
+
+
+def _ping(
+    context: dg.SensorEvaluationContext,
+    database: Database,
+    channels: Channels,
+    deadman: DeadmanSwitch,
+    now: dt.datetime,
+) -> list[str]:
+    heartbeats = {
+        daemon: dt.datetime.fromtimestamp(status.timestamp, tz=dt.UTC)
+        for daemon, status in context.instance.get_daemon_heartbeats().items()
+    }
+    try:
+        problems = ping_if_well(database, channels.book, deadman, heartbeats=heartbeats, now=now)
+    except ServiceError as error:
+        problems = [str(error)]
+    for problem in problems:
+        context.log.warning("No sign of life: %s", problem)
+    return problems
+
+
 def build_sensors(jobs: "Sequence[UnresolvedAssetJobDefinition]") -> list[dg.SensorDefinition]:
     """Every sensor, switched on.
 
     Args:
         jobs: The jobs that may be run again.
     """
-    return [_watch_runs(jobs), watch_checks]
+    return [_watch_runs(jobs), watch_checks, deliver_notifications]

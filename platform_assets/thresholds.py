@@ -81,6 +81,7 @@ FRESHNESS_HOURS: dict[str, Threshold] = {
     "overdue_payments": at_most(3, "hours", Severity.ERROR, "hourly; two ticks missed"),
     "payment_retries": at_most(5, "hours", Severity.ERROR, "every 2 hours; two ticks missed"),
     "gateway_metrics": at_most(3, "hours", Severity.ERROR, "hourly; two ticks missed"),
+    "notification_deliveries": at_most(3, "hours", Severity.ERROR, "hourly; two reports missed"),
 }
 
 PROFILE_AGE_HOURS = at_most(

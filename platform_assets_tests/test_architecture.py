@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from platform_assets.definitions import build_definitions
-from platform_assets.schedules import TIMETABLE
+from platform_assets.schedules import LAUNCHED_BY_SENSORS, TIMETABLE
 from platform_assets.settings import Settings
 from platform_assets.thresholds import FRESHNESS_HOURS
 
@@ -94,7 +94,7 @@ def test_a_domain_never_imports_another_domain(path: Path) -> None:
         name
         for name in imported_names(path)
         for other in DOMAINS
-        if other != own and name.startswith(f"platform_assets.{other}")
+        if other != own and f"{name}.".startswith(f"platform_assets.{other}.")
     }
 
     assert not foreign
@@ -157,9 +157,14 @@ def test_every_asset_has_a_freshness_policy_a_freshness_check_and_a_threshold_ch
         assert len(checks) >= 2, name
 
 
-def test_every_asset_is_on_the_timetable_in_the_pool_of_its_queue(definitions: dg.Definitions) -> None:
+def test_every_asset_is_on_the_timetable_or_launched_by_a_sensor_in_the_pool_of_its_queue(
+    definitions: dg.Definitions,
+) -> None:
     graph = definitions.resolve_asset_graph()
+    sensors = definitions.get_repository_def().sensor_defs
+    assert set(LAUNCHED_BY_SENSORS) <= {target.job_name for sensor in sensors for target in sensor.targets}
     queue_of = {asset: entry.queue for entry in TIMETABLE for asset in entry.selection or ()}
+    queue_of |= {asset: queue for queue, asset in LAUNCHED_BY_SENSORS.values()}
     for key in graph.materializable_asset_keys:
         name = key.to_user_string()
         assert name in queue_of, name

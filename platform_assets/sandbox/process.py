@@ -46,6 +46,7 @@ class SandboxEndpoints:
     github_url: str
     stripe_url: str
     gemini_url: str
+    notifications_url: str
     pid: int
 
 
@@ -166,6 +167,7 @@ def _endpoints(record: _Record) -> SandboxEndpoints:
         github_url=f"{root}/github",
         stripe_url=f"{root}/stripe",
         gemini_url=f"{root}/gemini",
+        notifications_url=f"{root}/notifications",
         pid=record.pid,
     )
 

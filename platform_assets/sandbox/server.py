@@ -1,4 +1,4 @@
-"""The sandbox's HTTP server process: the local GitHub, Stripe and Gemini APIs on one port of 127.0.0.1.
+"""The sandbox's HTTP server process: the local GitHub, Stripe and Gemini APIs, and a webhook, on one port of 127.0.0.1.
 
 Adding an API is a module with `routes(sandbox)` and one line in `_APIS`. Starting and stopping the process from
 elsewhere is in `process`.
@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from platform_assets.sandbox import gemini_api
+from platform_assets.sandbox import gemini_api, notification_sink
 from platform_assets.sandbox.context import SERVICES, Sandbox, ServerConfig
 from platform_assets.sandbox.faults import FaultSource
 from platform_assets.sandbox.github import graphql as github_graphql
@@ -44,6 +44,7 @@ _APIS = (
     ("/github", (github_rest.routes, github_graphql.routes)),
     ("/stripe", (stripe_api.routes,)),
     ("/gemini", (gemini_api.routes,)),
+    ("/notifications", (notification_sink.routes,)),
 )
 """Each API's root and what serves it."""
 

@@ -53,6 +53,9 @@ notification_deliveries = sa.Table(
     sa.Column("title", sa.Text, comment="Its subject; fixed by the first attempt, null before."),
     sa.Column("text_body", sa.Text, comment="What it says, as plain text; null before the first attempt."),
     sa.Column("html_body", sa.Text, comment="The same as HTML, for channels that show it."),
+    sa.Column(
+        "mood", sa.Text, comment="`info`, `success`, `warning` or `failure`: its colour, where there is any."
+    ),
     sa.Column("receipt", sa.Text, comment="What the channel answered when it took the message."),
     sa.Column("error", sa.Text, comment="Why the last attempt failed; no secrets."),
     sa.CheckConstraint("state IN ('pending', 'sent', 'diverted', 'failed')", name="state_is_known"),

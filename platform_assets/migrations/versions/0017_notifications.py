@@ -61,6 +61,11 @@ def upgrade() -> None:
             "text_body", sa.Text(), comment="What it says, as plain text; null before the first attempt."
         ),
         _optional("html_body", sa.Text(), comment="The same as HTML, for channels that show it."),
+        _optional(
+            "mood",
+            sa.Text(),
+            comment="`info`, `success`, `warning` or `failure`: its colour, where there is any.",
+        ),
         _optional("receipt", sa.Text(), comment="What the channel answered when it took the message."),
         _optional("error", sa.Text(), comment="Why the last attempt failed; no secrets."),
         sa.PrimaryKeyConstraint("delivery_id"),
