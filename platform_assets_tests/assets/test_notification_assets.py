@@ -149,7 +149,7 @@ def test_the_sensor_tells_within_a_minute_and_asks_for_a_report_once_an_hour(del
     assert (events["sent_at"] - events["created_at"]).max() < dt.timedelta(minutes=1)
     titles = [message["title"] for message in delivering.received()[:2]]
     assert titles[0] == "🟠 high: a_job failed"
-    assert titles[1].startswith("🐤 canary: Canary of 2026-11-01 12:00 UTC")
+    assert titles[1].startswith("🐤 Canary of 2026-11-01 12:00 UTC")
     assert delivering.tick(now=NOW + dt.timedelta(hours=1)).run_requests
 
 
