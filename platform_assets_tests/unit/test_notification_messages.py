@@ -97,6 +97,39 @@ def test_of_several_events_of_an_alert_the_last_is_told():
     assert "was open for 3 hours" in message.text
 
 
+def test_what_depends_on_it_is_told():
+    impact = {
+        "downstream": ["matches", "matching_analytics"],
+        "clients_count": 1_200,
+        "money_at_risk": {"EUR": {"amount_minor": 1_234_500}, "JPY": {"amount_minor": 900}},
+    }
+
+    message = told(event(first_seen_at=NOON, occurrences_count=3, impact=impact))
+
+    assert (
+        "since 2026-11-01 12:00 UTC, 3 times, 2 assets downstream, 1,200 clients, 12345.00 EUR at risk, 900 JPY at risk"
+        in message.text
+    )
+    assert "at risk" not in told(event(impact={"money_at_risk": None, "clients_count": None})).text
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+KNOWN = ("downstream", "clients_count", "money_at_risk", "what_to_do", "decision", "run_id", "amount_minor")
+json_objects = st.dictionaries(st.sampled_from(KNOWN) | st.text(max_size=8), json_values, max_size=6)
+
+
+@given(
+    json_objects,
+    st.dictionaries(st.sampled_from(KNOWN), json_values | st.dictionaries(st.text(), json_objects)),
+)
+def test_what_another_version_wrote_can_be_told_as_well(details, impact):
+    assert told(event(details=details, impact=impact), ui_url="http://ui").text
+
+
 def test_links_lead_to_the_check_or_the_run_and_can_not_be_bent():
     check = event(source="asset_check", subject="matches:a/b&c")
     run = event(details={"run_id": "../../evil"})
