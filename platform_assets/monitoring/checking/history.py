@@ -19,11 +19,16 @@ from dagster._core.storage.asset_check_execution_record import (
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 from dagster._core.storage.event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster_shared.check import CheckError
 from dagster_shared.serdes.errors import DeserializationError
 
 from platform_assets.monitoring.checking.metadata import finite, plain_metadata, service_level
 from platform_assets.monitoring.checking.model import NOT_EVALUATED, Evaluation
 from platform_assets.thresholds import Severity
+
+
+_UNREADABLE = (DeserializationError, CheckError, TypeError, ValueError)
+"""What Dagster raises over an event with a class, a field or a form that it does not know."""
 
 
 def read_histories(
@@ -104,7 +109,7 @@ def _read(row: sa.RowMapping, key: dg.AssetCheckKey) -> dg.AssetCheckEvaluation 
     """What the evaluation recorded; None where another release wrote it in a form that this one can't read."""
     try:
         return AssetCheckExecutionRecord.from_db_row(row, key).evaluation
-    except DeserializationError:
+    except _UNREADABLE:
         return None
 
 
