@@ -119,34 +119,31 @@ def best_pairs(
     # Half a millionth, lest a threshold that was rounded upwards loses a pair on it.
     below = floor - 0.5 / UNITS_PER_POINT
     blocks = [
-        ProjectBlock(
-            rows,
-            side,
-            slice(start, min(start + shape.projects, len(projects))),
-            count=count,
-            at_least=below,
-            weights=weights,
-            kernel=kernel,
-        )
-        for start in range(0, len(projects), shape.projects)
+        ProjectBlock(rows, side, columns, span, count=count, at_least=below, weights=weights, kernel=kernel)
+        for span in _spans(len(projects), shape.projects)
     ]
-    order = np.argsort(-np.diff(developers.facet_starts), kind="stable")
-    chunks = [order[start : start + shape.developers] for start in range(0, len(order), shape.developers)]
+    # Thresholds are high early when those who bring most to any project come first.
+    order = np.argsort(-standings, kind="stable")
+    chunks = [order[span] for span in _spans(len(order), shape.developers)]
 
     def laid_out(positions: Integers) -> DeveloperSide:
-        return developer_side(developers, positions, columns, standings, kernel)
+        return developer_side(rows, developers, positions, columns, standings, weights, kernel)
 
     with _workers(shape.workers, kernel) as pool:
         # Each chunk is laid out while the one before it is compared.
         coming = [pool.submit(laid_out, chunk) for chunk in chunks[:1]]
-        for number, positions in enumerate(chunks):
+        for number in range(len(chunks)):
             chunk_side = coming.pop().result()
             coming += [pool.submit(laid_out, chunk) for chunk in chunks[number + 1 : number + 2]]
-            seen = [pool.submit(block.see, developers, positions, chunk_side, allowed) for block in blocks]
+            seen = [pool.submit(block.see, developers, chunk_side, allowed) for block in blocks]
             for task in seen:
                 task.result()
         found = list(pool.map(lambda block: block.best(developers, floor), blocks))
     return _joined(found)
+
+
+def _spans(count: int, size: int) -> list[slice]:
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def _joined(found: Sequence[tuple[Integers, Integers, Scores]]) -> BestPairs:
