@@ -143,9 +143,12 @@ class RetryRun:
 
     def _settle_open(self, report: RetryReport) -> None:
         """Find out what became of calls without an answer; only for payments that are surely still owed a call is repeated."""
-        owed = {each.payment_id for each in read_failed_payments(self.database) if _is_owed(each)}
+        unsettled = ledger.read_unsettled(self.database)
+        intent_ids = {attempt.payment_intent_id for attempt in unsettled}
+        failed = read_failed_payments(self.database, intent_ids=intent_ids) if unsettled else []
+        owed = {each.payment_id for each in failed if _is_owed(each)}
         is_current = not self._has_old_rows()
-        for attempt in ledger.read_unsettled(self.database):
+        for attempt in unsettled:
             state = self._resolve(attempt, may_send=is_current and attempt.payment_id in owed)
             report.resolved[state] += 1
 

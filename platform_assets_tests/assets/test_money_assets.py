@@ -9,7 +9,7 @@ import pytest
 from sandbox_server import change_behaviour, running_sandbox
 from small_world import NOW
 
-from benchmarks.payment_faults import failed_payments_world
+from benchmarks.failed_payments import failed_payments_world
 from platform_assets.clients.mailer import FolderMailer
 from platform_assets.payments.retry_policy import RetryPolicy
 from platform_assets.resources import PaymentRules

@@ -12,7 +12,7 @@ from sandbox_server import change_behaviour, running_sandbox, stripe_client
 from scripted_http import Reply, pass_on, serve
 from small_world import gateway_client
 
-from benchmarks.payment_faults import failed_payments_world
+from benchmarks.failed_payments import failed_payments_world
 from platform_assets.clients.database import Database
 from platform_assets.clients.http_errors import PermanentError, ServiceError
 from platform_assets.clients.payment_gateway import PaymentGateway
