@@ -20,7 +20,7 @@ from platform_assets.payments.overdue import age_payments, sum_receivables
 from platform_assets.payments.reconciliation import reconcile
 from platform_assets.payments.reminders import plan_letters, send_reminders
 from platform_assets.payments.retries import RetryRun
-from platform_assets.payments.retry_policy import Action
+from platform_assets.payments.retry_policy import Action, RetryPolicy
 from platform_assets.payments.status import OPEN_STATUSES, effective_payments
 from platform_assets.resources import Clock, PaymentRules
 from platform_assets.table_assets import measured, read_table, table_asset, written
@@ -147,22 +147,26 @@ def payment_retries(
 ) -> dg.MaterializeResult[None]:
     """Failed payments are charged again where decline, card network and schedule allow it, on their existing intent.
 
-    A row is committed before the gateway is called; an outcome that got lost is found out at the gateway by the next run.
+    A row is committed before the gateway is called; an outcome that got lost is found out at the gateway by the next run,
+    also while retries are off.
     """
-    if gateway is None or payment_rules.retry_policy is None:
-        context.log.warning(
-            "Retries are off (PLATFORM_PAYMENT_RETRIES, PLATFORM_STRIPE_API_KEY): nothing was charged."
-        )
+    if gateway is None:
+        context.log.warning("Stripe is switched off (PLATFORM_STRIPE_API_KEY): nothing was charged.")
         return measured(database, payment_retry_attempts, 0)
+    policy = payment_rules.retry_policy
     run = RetryRun(
         database,
         PaymentRetrier(gateway),
-        payment_rules.retry_policy,
+        policy or RetryPolicy(),
         clock.read,
         read_through=read_through(database),
     )
     try:
-        report = run.run()
+        if policy is None:
+            context.log.warning("Retries are off (PLATFORM_PAYMENT_RETRIES): nothing was charged.")
+            report = run.settle()
+        else:
+            report = run.run()
     finally:
         keep_calls(database, gateway.log)
     if report.stopped:

@@ -171,6 +171,27 @@ def test_retries_that_are_off_charge_nobody(failing):
     ) == [6]
 
 
+def test_an_outcome_that_got_lost_is_found_out_while_retries_are_off(failing):
+    platform, now = failing
+    platform.run(job=RETRIES_JOB, now=now, with_checks=False)
+    platform.execute(
+        "UPDATE monitoring.payment_retry_attempts SET state = 'sent', charge_id = NULL, resolved_at = NULL "
+        "WHERE payment_id = 'P1'"
+    )
+
+    outcome = platform.run(job=RETRIES_JOB, now=now + 2 * DAY, payment_rules=PaymentRules(None))
+
+    told = outcome.metadata("payment_retries")
+    assert (told["rows_measured"], told["resolved_succeeded"]) == (0, 1)
+    assert platform.values("SELECT state FROM monitoring.payment_retry_attempts WHERE payment_id = 'P1'") == [
+        "succeeded"
+    ]
+    # Others are due by then, and nobody was charged.
+    assert platform.values(
+        "SELECT count(*)::int FROM platform.gateway_transactions WHERE object_type = 'charge'"
+    ) == [12]
+
+
 def test_calls_of_a_run_that_failed_are_counted_too(failing):
     platform, now = failing
     change_behaviour(platform.endpoints, stripe={"error_rate": 1.0})
