@@ -92,7 +92,7 @@ def overdue_payments(
     clock: dg.ResourceParam[Clock],
     payment_rules: dg.ResourceParam[PaymentRules],
 ) -> dg.MaterializeResult[None]:
-    """Payments that neither application nor gateway hold for paid, aged in UTC days; sums per currency in `receivables`.
+    """Payments that neither application nor gateway hold for paid, aged in UTC days; each day's sums per currency stay in `receivables`.
 
     With `PLATFORM_PAYMENT_REMINDERS=on` each step of the reminder ladder is taken once, by mail to the client.
     """
@@ -108,7 +108,8 @@ def overdue_payments(
     sums = sum_receivables(aged, payments, as_of=clock.as_of)
     with database.transaction() as connection:
         counts = database.upsert(overdue_table, aged, delete_missing=True, connection=connection)
-        counts += database.upsert(receivables, sums, delete_missing=True, connection=connection)
+        is_today = receivables.c.as_of == clock.as_of
+        counts += database.upsert(receivables, sums, delete_missing=is_today, connection=connection)
     outcomes: dict[str, int] = {}
     if payment_rules.mailer is not None:
         clients = read_contract(database, marketplace.clients).rows

@@ -101,6 +101,20 @@ def test_a_payment_that_is_paid_is_no_longer_overdue_at_the_next_run(settled):
     assert settled.values("SELECT sum(outstanding_minor)::bigint FROM platform.receivables") < before
 
 
+def test_what_was_owed_on_earlier_days_stays_and_the_last_day_counts(settled):
+    settled.run("overdue_payments", now=NOW + 40 * DAY)
+    days = settled.values("SELECT DISTINCT as_of::text FROM platform.receivables ORDER BY 1")
+    settled.execute(
+        "UPDATE platform.receivables SET payments_count = 1000, overdue_minor = outstanding_minor"
+    )
+    settled.execute("UPDATE platform.receivables SET overdue_minor = 0 WHERE as_of > '2026-11-01'")
+
+    outcome = settled.run_checks("overdue_payments", now=NOW + 40 * DAY)
+
+    assert days == ["2026-11-01", "2026-12-11"]
+    assert outcome.checks()["overdue_payments", "overdue_ratio"].metadata["value"].value == 0
+
+
 def test_each_step_of_the_ladder_is_one_mail_and_none_without_the_setting(settled, tmp_path):
     settled.execute("UPDATE marketplace.clients SET is_active = true, email = client_id || '@example.com'")
     rules = PaymentRules(None, FolderMailer(tmp_path / "mail"), "payments@example.com")
