@@ -99,7 +99,9 @@ def open_database(settings: Settings) -> Database:
         if settings.is_sandbox:
             from platform_assets.sandbox.demo import deliver_webhooks, ensure_marketplace
 
-            migrate.upgrade(url)
+            # Asked on the connection that is needed anyway: every run and every tick of a sensor comes through here.
+            if migrate.current_revision(database) != migrate.head_revision():
+                migrate.upgrade(url)
             ensure_marketplace(settings, database)
             deliver_webhooks(settings, database)
         else:
