@@ -276,7 +276,11 @@ def _largest(rough: npt.NDArray[Any]) -> Any:
 
 def _on_grid(values: Floats) -> Floats:
     """Values cut to 8 significant bits: numbers of every kernel's format."""
-    return (values.astype(np.float32).view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32).astype(np.float64)
+    return (
+        (values.astype(np.float32).view(np.uint32) & np.uint32(0xFFFF0000))
+        .view(np.float32)
+        .astype(np.float64)
+    )
 
 
 def _like(values: Floats, dense: Any) -> Any:

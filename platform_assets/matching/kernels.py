@@ -314,5 +314,7 @@ def _in_format(matrix: Rough, kernel: Kernel) -> Any:
 
 
 def _out_of_format(matrix: Any) -> Floats:
-    values: Floats = np.asarray(matrix if isinstance(matrix, np.ndarray) else matrix.float().numpy(), np.float64)
+    values: Floats = np.asarray(
+        matrix if isinstance(matrix, np.ndarray) else matrix.float().numpy(), np.float64
+    )
     return values
