@@ -50,7 +50,8 @@ class Ceilings:
         """1 where a project belongs to a group, shape (projects, columns)."""
         groups = np.arange(self.count)
         belongs = (self.rate_groups[:, None] == groups) | (self.hours_groups[:, None] == groups)
-        return belongs.astype(np.float32)
+        ones: Rough = belongs.astype(np.float32)
+        return ones
 
 
 def plan_ceilings(projects: ProjectRows) -> Ceilings:

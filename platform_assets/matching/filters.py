@@ -189,6 +189,13 @@ def allowed_pairs(filters: Filters, projects: Integers, developers: Integers) ->
     return mask
 
 
+def eligible_developers(filters: Filters) -> Mask:
+    """Which developers any project could be matched with: who is not among them passes for none."""
+    latest = filters.latest_starts[filters.is_open].max(initial=np.datetime64("0001-01-01", "D"))
+    eligible: Mask = filters.is_active & (filters.available_from <= latest)
+    return eligible
+
+
 def why_not(filters: Filters, project_id: str, developer_id: str) -> list[str]:
     """Names of the filters that keep a pair from being matched, in the order of `FILTERS`; empty when none does.
 

@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from platform_assets.matching.blocks import PairFilter, ProjectBlock
+from platform_assets.matching.blocks import Mask, PairFilter, ProjectBlock
 from platform_assets.matching.features import DeveloperFeatures, ProjectFeatures
 from platform_assets.matching.kernels import (
     BFLOAT16,
@@ -88,6 +88,7 @@ def best_pairs(
     count: int,
     weights: Weights = DEFAULT_WEIGHTS,
     at_least: Floats | None = None,
+    eligible: Mask | None = None,
     shape: BlockShape = DEFAULT_SHAPE,
 ) -> BestPairs:
     """The `count` best developers of each project among those who may be matched.
@@ -100,6 +101,7 @@ def best_pairs(
         weights: What terms are worth.
         at_least: Score below which a project's pairs don't matter, shape (projects,); None when all do. Where it is
             known, most pairs need not be looked at.
+        eligible: Developers who pass the filters with some project, shape (developers,); None when that is not known.
         shape: Sizes of blocks.
 
     Raises:
@@ -124,6 +126,8 @@ def best_pairs(
     ]
     # Thresholds are high early when those who bring most to any project come first.
     order = np.argsort(-standings, kind="stable")
+    if eligible is not None:
+        order = order[eligible[order]]
     chunks = [order[span] for span in _spans(len(order), shape.developers)]
 
     def laid_out(positions: Integers) -> DeveloperSide:

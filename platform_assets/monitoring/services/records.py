@@ -65,7 +65,8 @@ def read_traffic(database: Database, *, now: dt.datetime) -> dict[str, Traffic]:
     with database.transaction() as connection:
         for row in connection.execute(query):
             values: dict[str, Any] = row._asdict()
-            logged[values.pop("service")] = Traffic(**values)
+            service = values.pop("service")
+            logged[service] = Traffic(**values)
     return logged
 
 
