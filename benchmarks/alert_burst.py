@@ -21,7 +21,7 @@ from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
-from dagster._core.events import StepFailureData
+from dagster._core.execution.plan.objects import StepFailureData
 from dagster_shared.error import SerializableErrorInfo
 
 from platform_assets.clients.database import Database
@@ -109,7 +109,7 @@ class _Daemon:
     def _take(self, address: str, name: str, message: Message) -> Receipt:
         del address, name
         self.messages.append(message)
-        return Receipt("taken")
+        return Receipt("taken", 0.0)
 
     def watch_runs(self) -> None:
         self._cursor = self._evaluate("watch_runs", self._cursor).cursor
@@ -144,7 +144,7 @@ def _write_failed_runs(definitions: dg.Definitions, instance: dg.DagsterInstance
                 event_type_value=dg.DagsterEventType.STEP_FAILURE.value,
                 job_name=job.name,
                 step_key="read",
-                event_specific_data=StepFailureData(error=error, user_failure_data=None),
+                event_specific_data=StepFailureData(error=error, user_failure_data=None),  # type: ignore[no-untyped-call]  (Dagster's own)
             ),
             run_id=run.run_id,
         )

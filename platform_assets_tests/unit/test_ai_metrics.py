@@ -21,7 +21,10 @@ NOON = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)
 MIDNIGHT = dt.datetime(2026, 11, 2, tzinfo=dt.UTC)
 
 moments = st.datetimes(
-    dt.datetime(2026, 11, 1), dt.datetime(2026, 11, 1, 23, 59, 59), timezones=st.just(dt.UTC)
+    # Bounds are naive; the strategy adds the zone.
+    dt.datetime(2026, 11, 1),  # noqa: DTZ001
+    dt.datetime(2026, 11, 1, 23, 59, 59),  # noqa: DTZ001
+    timezones=st.just(dt.UTC),
 )
 
 
