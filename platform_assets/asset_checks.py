@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from platform_assets import thresholds
 from platform_assets.clients.database import Database
-from platform_assets.monitoring.check_model import NOT_EVALUATED
+from platform_assets.monitoring.checking.model import NOT_EVALUATED
 from platform_assets.resources import Clock
 from platform_assets.tables import marketplace, monitoring
 from platform_assets.thresholds import FRESHNESS_HOURS, Severity, Threshold
@@ -184,6 +184,13 @@ def freshness_check(asset: str) -> dg.AssetChecksDefinition:
         )
 
     return check
+
+
+def last_materialization_metadata(instance: dg.DagsterInstance, asset: str) -> dict[str, Any]:
+    """What the asset's last materialization told, by name; nothing when there is none."""
+    event = instance.get_latest_materialization_event(dg.AssetKey(asset))
+    materialization = event.asset_materialization if event else None
+    return {name: value.value for name, value in materialization.metadata.items()} if materialization else {}
 
 
 def static_metadata(threshold: Threshold) -> dict[str, Any]:

@@ -129,12 +129,8 @@ def _prepare(settings: Settings, data: Path | None, progress: RunProgress) -> No
     from platform_assets.sandbox import demo
     from platform_assets.sandbox.process import ensure_sandbox
 
-    with progress.preparing("Loading the marketplace"):
-        database = Database(url)
-        try:
-            demo.load_world(settings, database, world or demo.generated_world(settings))
-        finally:
-            database.close()
+    with progress.preparing("Loading the marketplace"), Database(url) as database:
+        demo.load_world(settings, database, world or demo.generated_world(settings))
     with progress.preparing("Starting the local GitHub, Stripe and Gemini APIs"):
         ensure_sandbox(settings)
 
@@ -151,11 +147,8 @@ def _run_jobs(settings: Settings, progress: RunProgress, console: Console) -> No
         # First, since what they do at the gateway is part of what the rest describes.
         _run_job(definitions, RETRIES_JOB, instance, progress, tags={})
         _run_job(definitions, MAIN_JOB, instance, progress, tags={})
-        database = open_database(settings)
-        try:
+        with open_database(settings) as database:
             tags = analytics_run_tags(database, instance, settings.as_of_day)
-        finally:
-            database.close()
         if tags:
             _run_job(definitions, ANALYTICS_JOB, instance, progress, tags=tags)
         else:
@@ -221,22 +214,23 @@ def report_checks(
         Exit status: 1 when a check of severity ERROR has failed.
     """
     from platform_assets.definitions import build_definitions
-    from platform_assets.monitoring import check_report, check_states
+    from platform_assets.monitoring.checking import report
+    from platform_assets.monitoring.checking.states import exit_code, read_check_states
 
     console = console or Console()
     now = dt.datetime.now(dt.UTC)
     with open_instance(settings) as instance:
-        states = check_states.read_check_states(
+        states = read_check_states(
             build_definitions(settings).resolve_asset_graph(), instance, group=group, failed_only=failed_only
         )
     if format_ == "json":
-        click.echo(check_report.render_json(states, generated_at=now))
+        click.echo(report.render_json(states, generated_at=now))
     elif format_ == "html":
-        click.echo(check_report.render_html(states, generated_at=now))
+        click.echo(report.render_html(states, generated_at=now))
     else:
-        check_report.render_table(states, console, generated_at=now)
+        report.render_table(states, console, generated_at=now)
     if write_files:
         folder = settings.home / "report"
-        check_report.write_report_files(states, folder, generated_at=now)
+        report.write_report_files(states, folder, generated_at=now)
         console.print(f"Report: {folder / 'checks.html'} and checks.json", markup=False, highlight=False)
-    return check_states.exit_code(states)
+    return exit_code(states)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from platform_assets.clients.database import Database
-from platform_assets.monitoring.run_history import QUEUE_TAG
+from platform_assets.monitoring.runs.history import QUEUE_TAG
 from platform_assets.profiles.graph_projection import RECONCILE_TAG
 from platform_assets.resources import Clock
 

@@ -12,10 +12,10 @@ import dagster as dg
 from dagster._core.storage.tags import PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG
 
 from platform_assets.clients.database import Database
-from platform_assets.monitoring.check_alerts import alert_on_checks
-from platform_assets.monitoring.check_states import read_check_states
-from platform_assets.monitoring.run_history import ATTEMPT_TAG, read_finished_runs
-from platform_assets.monitoring.run_records import (
+from platform_assets.monitoring.alerting.check_alerts import alert_on_checks
+from platform_assets.monitoring.checking.states import read_check_states
+from platform_assets.monitoring.runs.history import ATTEMPT_TAG, read_finished_runs
+from platform_assets.monitoring.runs.records import (
     DueRetry,
     find_known_runs,
     read_due_retries,

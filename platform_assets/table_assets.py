@@ -16,16 +16,22 @@ import sqlalchemy as sa
 from platform_assets.clients.database import Database, WriteCounts
 from platform_assets.thresholds import FRESHNESS_HOURS
 
+PLATFORM_OWNER = "team:platform"
+"""Answers for the platform itself, and for what belongs to no domain."""
+
 OWNERS = {
     "profiles": "team:talent-data",
     "matching": "team:matching",
     "payments": "team:finance-data",
+    "monitoring": PLATFORM_OWNER,
 }
 
-QUEUE_OF_GROUP = {"profiles": "ai_services", "matching": "matching", "payments": "payments"}
-
-PLATFORM_OWNER = "team:platform"
-"""Answers for what belongs to no domain."""
+QUEUE_OF_GROUP = {
+    "profiles": "ai_services",
+    "matching": "matching",
+    "payments": "payments",
+    "monitoring": "monitoring",
+}
 
 
 def owner_of_queue(queue: str | None) -> str:

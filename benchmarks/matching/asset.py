@@ -20,7 +20,7 @@ from platform_assets.clients.embedded_postgres import ensure_postgres
 from platform_assets.matching.candidates import refresh_candidates
 from platform_assets.matching.published import refresh_matches
 from platform_assets.migrations.migrate import upgrade
-from platform_assets.monitoring import alerts
+from platform_assets.monitoring.alerting import alerts
 from platform_assets.settings import load_settings
 from platform_assets.tables import marketplace
 

@@ -1,1 +1,1 @@
-"""Operations: check states and reports, alerts, redaction; later health metrics and recovery."""
+"""Operations, a folder for each topic. Notifications are `communications/`, keeping processes alive is `supervision/`."""

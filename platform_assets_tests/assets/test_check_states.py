@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from rich.console import Console
 
 from platform_assets.asset_checks import Measurement, check_result
-from platform_assets.monitoring.check_report import render_html, render_json, render_table
-from platform_assets.monitoring.check_states import (
+from platform_assets.monitoring.checking.report import render_html, render_json, render_table
+from platform_assets.monitoring.checking.states import (
     CheckState,
     State,
     UnknownGroupError,

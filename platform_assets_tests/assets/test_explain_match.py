@@ -16,7 +16,7 @@ from platform_assets.matching.lists import Places
 from platform_assets.matching.published import refresh_matches
 from platform_assets.matching.scoring import TERMS
 from platform_assets.matching.wording import INPUTS, VALUES
-from platform_assets.monitoring import alerts
+from platform_assets.monitoring.alerting import alerts
 from platform_assets.tables.matching import match_candidates
 
 

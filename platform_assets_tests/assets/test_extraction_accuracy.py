@@ -1,7 +1,7 @@
 """The accuracy check: not evaluated without labelled samples, measured with them."""
 
-from platform_assets.monitoring.check_model import State
-from platform_assets.monitoring.check_states import read_check_states
+from platform_assets.monitoring.checking.model import State
+from platform_assets.monitoring.checking.states import read_check_states
 from platform_assets.tables.skill_texts import labelled_samples
 
 ASSET = "project_requirements"

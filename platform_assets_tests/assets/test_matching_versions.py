@@ -15,7 +15,7 @@ from platform_assets.clients.database import Database
 from platform_assets.matching import publication
 from platform_assets.matching.candidates import refresh_candidates
 from platform_assets.matching.publication import ACCEPT_TAG, RefreshBusyError
-from platform_assets.monitoring import alerts
+from platform_assets.monitoring.alerting import alerts
 from platform_assets.tables.matching import match_candidates, match_changes, match_versions
 
 MATCHING_ASSETS = ("match_candidates", "matches")

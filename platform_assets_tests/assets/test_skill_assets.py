@@ -12,8 +12,8 @@ from small_world import AS_OF, NOW
 
 from platform_assets.cli import main
 from platform_assets.commands.explain_skill import UnknownNameError, find_explanation
-from platform_assets.monitoring.check_alerts import alert_on_checks
-from platform_assets.monitoring.check_states import read_check_states
+from platform_assets.monitoring.alerting.check_alerts import alert_on_checks
+from platform_assets.monitoring.checking.states import read_check_states
 from platform_assets.profiles.calibration import Line
 from platform_assets.profiles.confidence import HISTORY_COLUMNS, log_odds, shipped_model
 from platform_assets.profiles.evidence_refresh import read_evidence

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from platform_assets.clients.database import Database
-from platform_assets.monitoring.alerts import RaisedAlert, raise_alert, resolve_alert
+from platform_assets.monitoring.alerting.alerts import RaisedAlert, raise_alert, resolve_alert
 from platform_assets.tables.monitoring import notification_outbox, system_alerts
 
 NOON = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)

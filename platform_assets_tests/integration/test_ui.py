@@ -16,8 +16,8 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from platform_assets.definitions import build_definitions
-from platform_assets.monitoring.check_model import CheckState, State
-from platform_assets.monitoring.check_report import render_html
+from platform_assets.monitoring.checking.model import CheckState, State
+from platform_assets.monitoring.checking.report import render_html
 from platform_assets.schedules import TIMETABLE
 from platform_assets.settings import Settings
 from platform_assets.thresholds import Severity

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from platform_assets.monitoring.check_model import CheckState, State, exit_code, worst_first
-from platform_assets.monitoring.check_report import (
+from platform_assets.monitoring.checking.model import CheckState, State, exit_code, worst_first
+from platform_assets.monitoring.checking.report import (
     Verdict,
     render_html,
     render_json,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platform_assets.monitoring.check_format import (
+from platform_assets.monitoring.checking.format import (
     Scale,
     format_age,
     format_number,
@@ -13,7 +13,7 @@ from platform_assets.monitoring.check_format import (
     format_value,
     scale,
 )
-from platform_assets.monitoring.check_model import CheckState, State
+from platform_assets.monitoring.checking.model import CheckState, State
 from platform_assets.thresholds import Severity
 
 NOW = dt.datetime(2026, 3, 1, 12, 0, tzinfo=dt.UTC)

@@ -13,8 +13,8 @@ from platform_assets.clients.http_errors import (
     TransientError,
     stated_retry_at,
 )
-from platform_assets.monitoring.failure_causes import Cause, FailedStep, SeenError, diagnose
-from platform_assets.monitoring.reexecution import MAX_ATTEMPTS, decide
+from platform_assets.monitoring.runs.failure_causes import Cause, FailedStep, SeenError, diagnose
+from platform_assets.monitoring.runs.reexecution import MAX_ATTEMPTS, decide
 
 NOON = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)
 LATER = dt.datetime(2026, 11, 1, 12, 40, 30, tzinfo=dt.UTC)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from platform_assets.monitoring.check_model import CheckState, State
+from platform_assets.monitoring.checking.model import CheckState, State
 from platform_assets.thresholds import Severity
 
 UNKNOWN = "–"

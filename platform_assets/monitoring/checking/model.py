@@ -1,6 +1,6 @@
 """What a report knows of an asset check: its state, what was measured, and what that means for the exit status.
 
-Pure data and rules: reading them from Dagster is `check_states.py`, showing them is `check_report.py`.
+Pure data and rules: reading them from Dagster is `states.py`, showing them is `report.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Why a run failed, from what its events kept of the errors, and whether and when a rerun can help. Pure.
 
-Reading the events is `run_history.py`'s business, what follows from a cause `reexecution.py`'s.
+Reading the events is `history.py`'s business, what follows from a cause `reexecution.py`'s.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Reads from Dagster which runs have ended, how, and what they left undone.
 
-Why a run failed is `failure_causes.py`'s to say; what is kept of it, `run_records.py`'s.
+Why a run failed is `failure_causes.py`'s to say; what is kept of it, `records.py`'s.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dagster._core.storage.tags import (
     ROOT_RUN_ID_TAG,
 )
 
-from platform_assets.monitoring.failure_causes import FailedStep, SeenError
+from platform_assets.monitoring.runs.failure_causes import FailedStep, SeenError
 
 if TYPE_CHECKING:
     from dagster_shared.error import SerializableErrorInfo

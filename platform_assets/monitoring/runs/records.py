@@ -14,13 +14,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
 from platform_assets.clients.database import Database, is_among
-from platform_assets.monitoring.alerts import Severity, raise_alert, resolve_alert
-from platform_assets.monitoring.failure_causes import Cause, Diagnosis, diagnose
-from platform_assets.monitoring.reexecution import Decision, decide
+from platform_assets.monitoring.alerting.alerts import Severity, raise_alert, resolve_alert
+from platform_assets.monitoring.runs.failure_causes import Cause, Diagnosis, diagnose
+from platform_assets.monitoring.runs.reexecution import Decision, decide
 from platform_assets.tables.recovery import run_outcomes, run_retries
 
 if TYPE_CHECKING:
-    from platform_assets.monitoring.run_history import FinishedRun
+    from platform_assets.monitoring.runs.history import FinishedRun
 
 ALERT_SOURCE = "run"
 

@@ -1,6 +1,6 @@
 """What follows from a failed run: another attempt at a moment that fits the cause, or none. Pure.
 
-Keeping and launching attempts is `run_records.py`'s and the sensor's business.
+Keeping and launching attempts is `records.py`'s and the sensor's business.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import datetime as dt
 import hashlib
 from dataclasses import dataclass
 
-from platform_assets.monitoring.failure_causes import Cause, Diagnosis
+from platform_assets.monitoring.runs.failure_causes import Cause, Diagnosis
 
 MAX_ATTEMPTS = {Cause.TRANSIENT: 4, Cause.RATE_LIMITED: 6, Cause.INFRASTRUCTURE: 3}
 """Most attempts after the first run. Transient: the waits add up to half an hour, which outlasts a restart, not an outage.

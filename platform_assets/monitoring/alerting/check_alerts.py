@@ -1,6 +1,6 @@
 """Alerts from asset checks: one for each check whose service level is broken, gone when it is kept again.
 
-How checks stand is `check_states.py`'s business. No Dagster here.
+How checks stand is `states.py`'s business. No Dagster here.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from platform_assets.clients.database import Database
-from platform_assets.monitoring.alerts import Severity, raise_alert, resolve_alert
-from platform_assets.monitoring.check_model import NOT_EVALUATED, CheckState, State
+from platform_assets.monitoring.alerting.alerts import Severity, raise_alert, resolve_alert
+from platform_assets.monitoring.checking.model import NOT_EVALUATED, CheckState, State
 from platform_assets.tables.monitoring import system_alerts
 from platform_assets.thresholds import Severity as CheckSeverity
 

@@ -1,6 +1,6 @@
 """Shows asset checks: as a table for a terminal, as JSON for programs, as one HTML page for people.
 
-Pure but for `write_report_files`; how single numbers read is `check_format.py`'s business.
+Pure but for `write_report_files`; how single numbers read is `format.py`'s business.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from platform_assets.monitoring import check_format as form
-from platform_assets.monitoring.check_model import NOT_EVALUATED, CheckState, State, exit_code
+from platform_assets.monitoring.checking import format as form
+from platform_assets.monitoring.checking.model import NOT_EVALUATED, CheckState, State, exit_code
 from platform_assets.thresholds import Severity
 
 HTML_NAME = "checks.html"

@@ -1,6 +1,6 @@
 """Reads from Dagster how every asset check stands.
 
-What a state means is `check_model.py`'s to say; how it is shown, `check_report.py`'s.
+What a state means is `model.py`'s to say; how it is shown, `report.py`'s.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dagster._core.storage.asset_check_execution_record import (
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
 from platform_assets.errors import PlatformError
-from platform_assets.monitoring.check_model import CheckState, State, exit_code, worst_first
+from platform_assets.monitoring.checking.model import CheckState, State, exit_code, worst_first
 from platform_assets.monitoring.redaction import redact, redact_text
 from platform_assets.thresholds import Severity
 

@@ -1,0 +1,1 @@
+"""Alerts: raised once for each problem, resolved when the cause is gone."""

@@ -1,0 +1,1 @@
+"""How the asset checks stand, and the report of it."""

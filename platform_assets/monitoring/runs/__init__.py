@@ -1,0 +1,1 @@
+"""Runs that ended: why, and what is done about it."""
