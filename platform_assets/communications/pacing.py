@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 
-from platform_assets.monitoring_thresholds import DOWN_AFTER_FAILURES, RETRY_FIRST_WAIT, RETRY_LONGEST_WAIT, RETRY_WAIT_FACTOR
+from platform_assets.monitoring_thresholds import (
+    DOWN_AFTER_FAILURES,
+    RETRY_FIRST_WAIT,
+    RETRY_LONGEST_WAIT,
+    RETRY_WAIT_FACTOR,
+)
 
 _MINUTE = dt.timedelta(minutes=1)
 

@@ -16,7 +16,13 @@ from platform_assets.monitoring.levels.burn_rates import (
     time_to_exhaustion,
 )
 from platform_assets.monitoring.levels.levels import LEVELS
-from platform_assets.monitoring_thresholds import BURN_ALERTS, BURN_WINDOWS, SERVICE_LEVEL_WINDOW, SERVICE_LEVELS, BurnAlert
+from platform_assets.monitoring_thresholds import (
+    BURN_ALERTS,
+    BURN_WINDOWS,
+    SERVICE_LEVEL_WINDOW,
+    SERVICE_LEVELS,
+    BurnAlert,
+)
 
 OBJECTIVE = 0.99
 objectives = st.floats(0.5, 0.9999)

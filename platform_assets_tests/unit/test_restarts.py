@@ -3,7 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platform_assets.recovery_thresholds import CRASH_LOOP_ENDS, CRASH_LOOP_WINDOW_S, RESTART_LONGEST_WAIT_S, WELL_AFTER_S
+from platform_assets.recovery_thresholds import (
+    CRASH_LOOP_ENDS,
+    CRASH_LOOP_WINDOW_S,
+    RESTART_LONGEST_WAIT_S,
+    WELL_AFTER_S,
+)
 from platform_assets.supervision.restarts import RestartHistory
 
 

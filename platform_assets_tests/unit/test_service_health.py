@@ -19,7 +19,13 @@ from platform_assets.monitoring.services.health import (
     stand,
 )
 from platform_assets.monitoring.services.probing import Look, Probe
-from platform_assets.monitoring_thresholds import BETTER_LOOKS_COUNT, LOOK_GAP_MINUTES, POOR_ABOVE, TRAFFIC_MIN_CALLS_COUNT, WORSE_LOOKS_COUNT
+from platform_assets.monitoring_thresholds import (
+    BETTER_LOOKS_COUNT,
+    LOOK_GAP_MINUTES,
+    POOR_ABOVE,
+    TRAFFIC_MIN_CALLS_COUNT,
+    WORSE_LOOKS_COUNT,
+)
 
 NOW = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)
 STEP = dt.timedelta(minutes=5)

@@ -16,7 +16,12 @@ from platform_assets.bounds import Bounds
 from platform_assets.clients.database import Database
 from platform_assets.monitoring.levels.burn_rates import NOTHING, Counts, Observed, Standing, stand
 from platform_assets.monitoring.levels.levels import Moment, ServiceLevel
-from platform_assets.monitoring_thresholds import BURN_MIN_BAD_EVENTS, BURN_MIN_MOMENTS, BURN_WINDOWS, SERVICE_LEVEL_WINDOW
+from platform_assets.monitoring_thresholds import (
+    BURN_MIN_BAD_EVENTS,
+    BURN_MIN_MOMENTS,
+    BURN_WINDOWS,
+    SERVICE_LEVEL_WINDOW,
+)
 from platform_assets.tables.service_levels import service_level_measurements
 
 _BUDGET, _LATEST = "budget", "latest"

@@ -13,7 +13,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from platform_assets.bounds import Bounds
-from platform_assets.monitoring_thresholds import BURN_ALERTS, MATCH_SEARCH_MS, NOTIFICATION_SECONDS, SERVICE_LEVELS, BurnAlert
+from platform_assets.monitoring_thresholds import (
+    BURN_ALERTS,
+    MATCH_SEARCH_MS,
+    NOTIFICATION_SECONDS,
+    SERVICE_LEVELS,
+    BurnAlert,
+)
 from platform_assets.tables.matching_service import matching_service_health
 from platform_assets.tables.monitoring import ai_calls, notification_outbox
 from platform_assets.tables.payment_operations import gateway_calls

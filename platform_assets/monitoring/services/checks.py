@@ -17,7 +17,14 @@ from platform_assets.asset_checks import (
 from platform_assets.clients.database import Database
 from platform_assets.monitoring.services.health import LEVEL_OF_STATE, State
 from platform_assets.monitoring.services.tables_shown import failed_ratio
-from platform_assets.monitoring_thresholds import AI_BUDGET_SPENT_HOURS, AI_FAILED_RATIO, AI_LATENCY_P95_MS, SERVICE_DEGRADED, SERVICES_DOWN, TRAFFIC_MIN_CALLS_COUNT
+from platform_assets.monitoring_thresholds import (
+    AI_BUDGET_SPENT_HOURS,
+    AI_FAILED_RATIO,
+    AI_LATENCY_P95_MS,
+    SERVICE_DEGRADED,
+    SERVICES_DOWN,
+    TRAFFIC_MIN_CALLS_COUNT,
+)
 from platform_assets.resources import Clock
 from platform_assets.tables.service_health import ai_service_metrics, service_health_metrics
 from platform_assets.thresholds import FRESHNESS_HOURS

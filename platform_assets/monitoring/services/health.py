@@ -13,7 +13,13 @@ from itertools import takewhile
 from typing import Any
 
 from platform_assets.monitoring.services.probing import Look, Probe
-from platform_assets.monitoring_thresholds import BETTER_LOOKS_COUNT, LOOK_GAP_MINUTES, POOR_ABOVE, TRAFFIC_MIN_CALLS_COUNT, WORSE_LOOKS_COUNT
+from platform_assets.monitoring_thresholds import (
+    BETTER_LOOKS_COUNT,
+    LOOK_GAP_MINUTES,
+    POOR_ABOVE,
+    TRAFFIC_MIN_CALLS_COUNT,
+    WORSE_LOOKS_COUNT,
+)
 
 
 class State(StrEnum):
