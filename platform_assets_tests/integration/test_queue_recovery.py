@@ -11,7 +11,13 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 import sqlalchemy as sa
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
 from dagster._core.storage.tags import SCHEDULE_NAME_TAG
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from platform_assets.monitoring.queues import ledger
 from platform_assets.monitoring.queues.acting import RECOVERY_TAG
@@ -19,6 +25,7 @@ from platform_assets.monitoring.queues.model import GRPC_INFO_TAG
 from platform_assets.monitoring.queues.recover import recover
 from platform_assets.monitoring.queues.recovery import Action, ActionKind
 from platform_assets.monitoring.queues.timetable import code_timetable
+from platform_assets.monitoring.runs.dead_runs import CODE_LOCATION_NAME
 from platform_assets.monitoring.runs.heartbeats import beat
 from platform_assets.monitoring.runs.history import QUEUE_TAG
 from platform_assets.monitoring.runs.processes import ProcessIdentity, boot_id, process_start
@@ -57,25 +64,22 @@ def instance(new_database, tmp_path) -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-@dg.job
-def anything():
-    pass
+def job_named(name: str) -> dg.JobDefinition:
+    return dg.GraphDefinition(name=name).to_job(name=name)
 
 
 def create(instance, schedule, *, status=dg.DagsterRunStatus.QUEUED, **tags) -> str:
     entry = next(entry for entry in TIMETABLE if entry.name == schedule)
-    job = anything.with_hooks(set())
-    run = instance.create_run_for_job(
-        job, status=status, tags={SCHEDULE_NAME_TAG: schedule, QUEUE_TAG: entry.queue, **tags}
+    code = ManagedGrpcPythonEnvCodeLocationOrigin(
+        LoadableTargetOrigin(module_name=CODE_LOCATION_NAME), CODE_LOCATION_NAME
     )
-    with instance.run_storage.connect() as connection:
-        connection.execute(
-            sa.text(
-                "UPDATE runs SET pipeline_name = :job, run_body = replace(run_body, '\"anything\"', :quoted) "
-                "WHERE run_id = :run_id"
-            ),
-            {"job": entry.job_name, "quoted": f'"{entry.job_name}"', "run_id": run.run_id},
-        )
+    run = instance.create_run_for_job(
+        job_named(entry.job_name),
+        status=status,
+        tags={SCHEDULE_NAME_TAG: schedule, QUEUE_TAG: entry.queue, **tags},
+        remote_job_origin=RemoteJobOrigin(RemoteRepositoryOrigin(code, "__repository__"), entry.job_name),
+        job_code_origin=None,
+    )
     return run.run_id
 
 
@@ -159,7 +163,7 @@ def test_a_worker_that_outlives_its_run_is_ended(instance, database, worker):
     assert [(each.action.kind, each.state) for each in done.taken] == [
         (ActionKind.END_ZOMBIE_PROCESS, "worked")
     ]
-    assert worker.wait(timeout=10) != 0
+    assert process_start(worker.pid) is None
 
 
 def test_nobody_ends_the_process_that_looks_or_one_that_it_was_started_by(instance, database):
@@ -180,7 +184,7 @@ def test_a_silent_run_far_beyond_its_time_is_ended_and_failed(instance, database
     assert [(each.action.kind, each.state) for each in done.taken] == [
         (ActionKind.TERMINATE_STUCK_RUN, "worked")
     ]
-    assert worker.wait(timeout=10) != 0
+    assert process_start(worker.pid) is None
     assert status_of(instance, run_id) is dg.DagsterRunStatus.FAILURE
 
 
@@ -288,7 +292,7 @@ def test_a_missed_ticks_work_is_launched_once(fresh, tmp_path):
 
         [request] = tick()
         assert [request.run_key] == [each.run_key for each in tick()], "asked for until it is there"
-        run = instance.create_run_for_job(anything, tags=dict(request.tags))
+        run = instance.create_run_for_job(job_named("a_job"), tags=dict(request.tags))
         assert tick() == []
         round_of(instance, fresh.database)
 

@@ -85,7 +85,7 @@ def queue_recovery(
         database,
         code_timetable(),
         mode=recovery_mode,
-        own_run_id=context.run_id,
+        own_run_id=context.run.run_id,
         now=now,
     )
     for outcome in done.taken:
