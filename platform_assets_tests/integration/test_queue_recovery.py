@@ -304,7 +304,7 @@ def test_a_missed_ticks_work_is_launched_once(fresh, tmp_path):
 def test_the_assets_measure_queues_and_recover_with_their_checks(settled):
     outcome = settled.run("task_queue_metrics", "queue_recovery", recovery_mode="on")
 
-    assert outcome.is_success
+    assert outcome.is_success, {step: outcome.failure(step) for step in outcome.failed_steps()}
     measured = outcome.metadata("task_queue_metrics")
     assert measured["rows_measured"] == 5
     assert "daemon is not running" in measured["ticks"]

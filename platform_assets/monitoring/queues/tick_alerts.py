@@ -43,6 +43,7 @@ def write_ticks(
         return
     table = tick_metrics
     before = connection.scalar(sa.select(sa.func.max(table.c.measured_at)).where(table.c.measured_at < now))
+    connection.execute(sa.delete(table).where(table.c.measured_at == now))
     connection.execute(sa.insert(table), [{"measured_at": now, **asdict(row)} for row in rows])
     alerts = system_alerts
     names = [fingerprint_of(row) for row in rows]
