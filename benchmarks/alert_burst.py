@@ -21,7 +21,7 @@ from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
-from dagster._core.events import StepFailureData
+from dagster._core.execution.plan.objects import StepFailureData
 from dagster_shared.error import SerializableErrorInfo
 
 from platform_assets.clients.database import Database
@@ -109,7 +109,7 @@ class _Daemon:
     def _take(self, address: str, name: str, message: Message) -> Receipt:
         del address, name
         self.messages.append(message)
-        return Receipt("taken")
+        return Receipt("taken", 0.0)
 
     def watch_runs(self) -> None:
         self._cursor = self._evaluate("watch_runs", self._cursor).cursor
