@@ -28,7 +28,7 @@ def alerts(database_url: str, tmp_path) -> Alerts:
         "COLUMNS": "200",
         **{
             f"PLATFORM_{name}": "off"
-            for name in ("GITHUB_TOKEN", "STRIPE_API_KEY", "NEO4J_URI", "GEMINI_API_KEY")
+            for name in ("GITHUB_TOKEN", "STRIPE_API_KEY", "NEO4J_URI", "GEMINI_API_KEY", "NOTIFICATIONS")
         },
     }
 

@@ -22,7 +22,7 @@ from platform_assets.thresholds import Severity as CheckSeverity
 CHECK_SOURCE = "asset_check"
 SERVICE_SOURCE = "service"
 
-_HEALTH_ASSET, _HEALTH_SUFFIX = "service_health_metrics", "_health"
+HEALTH_ASSET, HEALTH_SUFFIX = "service_health_metrics", "_health"
 """A service's check is `<service>_health` of this asset; what uses the service is broken because of it."""
 
 
@@ -120,8 +120,8 @@ def _raise(database: Database, check: CheckState, impacts: ImpactReader, now: dt
 
 
 def _service(check: CheckState) -> str | None:
-    is_health = check.asset == _HEALTH_ASSET and check.check.endswith(_HEALTH_SUFFIX)
-    return check.check.removesuffix(_HEALTH_SUFFIX) if is_health else None
+    is_health = check.asset == HEALTH_ASSET and check.check.endswith(HEALTH_SUFFIX)
+    return check.check.removesuffix(HEALTH_SUFFIX) if is_health else None
 
 
 def _problem(check: CheckState, *, is_service: bool) -> Problem:
