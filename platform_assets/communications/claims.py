@@ -139,7 +139,7 @@ def read_events(connection: sa.Connection, delivery_id: int) -> list[Event]:
 
 
 def _event(row: Any) -> Event:
-    body: Mapping[str, Any] = row.body
+    body = row.body if isinstance(row.body, Mapping) else {}
     details, impact = body.get("details"), body.get("impact")
     return Event(
         notification_id=row.notification_id,
