@@ -48,6 +48,8 @@ setup(
         "graphql-core",
         "httpx",
         "jinja2",
+        # The check report for build servers.
+        "junitparser",
         # Charts of the payment report, plots in the metadata of analytics.
         "matplotlib",
         "markdown-it-py",

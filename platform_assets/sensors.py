@@ -25,6 +25,9 @@ from platform_assets.monitoring.alerting.exposure import ImpactReader
 from platform_assets.monitoring.alerting.topology import read_topology
 from platform_assets.monitoring.alerting.upkeep import look_after_alerts
 from platform_assets.monitoring.checking.states import read_check_states
+from platform_assets.monitoring.queues.acting import RECOVERY_TAG
+from platform_assets.monitoring.queues.ledger import Unsettled, read_unsettled, settle
+from platform_assets.monitoring.queues.recovery import ActionKind
 from platform_assets.monitoring.runs.history import (
     ATTEMPT_TAG,
     QUEUE_TAG,
@@ -39,16 +42,19 @@ from platform_assets.monitoring.runs.records import (
     settle_requested,
 )
 from platform_assets.monitoring_thresholds import CANARY_EVERY, DEADMAN_EVERY
+from platform_assets.recovery_thresholds import RECOVERY_HELD_UP_AFTER
 from platform_assets.resources import Clock
-from platform_assets.schedules import DELIVERIES_JOB
+from platform_assets.schedules import ANALYTICS_JOB, CHECKS_JOB, DELIVERIES_JOB, RECOVERY_JOB, UNFINISHED
+from platform_assets.settings import RecoveryMode
 from platform_assets.table_assets import PLATFORM_OWNER, owner_of_queue
 
 if TYPE_CHECKING:
     # What define_asset_job returns has no public name.
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-RUNS_PER_TICK = 300
-"""A tick must end within Dagster's limit of a minute; what is left over comes next."""
+RUNS_PER_TICK = 1_000
+"""A burst of so many takes a quarter of a minute, which leaves time for slower machines within Dagster's limit of a minute.
+What is left over comes next; a tick that is cut off has recorded what it got to."""
 
 RETRIES_PER_TICK = 20
 
@@ -158,7 +164,10 @@ def _run_request(retry: DueRetry) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=f"{retry.root_run_id}:{retry.attempt}",
         job_name=retry.job_name,
-        asset_selection=[dg.AssetKey(name) for name in retry.assets] or None,
+        # A selection of assets would leave out the checks of all others.
+        asset_selection=None
+        if retry.job_name == CHECKS_JOB
+        else [dg.AssetKey(name) for name in retry.assets] or None,
         tags={
             **retry.tags,
             ROOT_RUN_ID_TAG: retry.root_run_id,
@@ -249,10 +258,84 @@ def _ping(
     return problems
 
 
+def _watch_recovery(
+    jobs: "Sequence[UnresolvedAssetJobDefinition]",
+) -> dg.SensorDefinition:
+    @dg.sensor(
+        jobs=jobs,
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "Launches what makes up for missed ticks, and recovers by itself when the run that recovers is held up."
+        ),
+    )
+    def watch_recovery(
+        context: dg.SensorEvaluationContext,
+        database: dg.ResourceParam[Database],
+        clock: dg.ResourceParam[Clock],
+        recovery_mode: dg.ResourceParam[RecoveryMode],
+    ) -> dg.SensorResult:
+        """The recovery's own run waits in a queue that it may have to free; no queue holds a sensor up."""
+        from platform_assets.monitoring.queues.recover import recover
+        from platform_assets.monitoring.queues.timetable import code_timetable
+
+        now = clock.read()
+        held_up = context.instance.get_run_ids(
+            dg.RunsFilter(
+                job_name=RECOVERY_JOB, statuses=UNFINISHED, created_before=now - RECOVERY_HELD_UP_AFTER
+            ),
+            limit=1,
+        )
+        last = dt.datetime.fromisoformat(context.cursor) if context.cursor else None
+        if held_up and (last is None or abs(now - last) >= RECOVERY_HELD_UP_AFTER):
+            recover(
+                context.instance, database, code_timetable(), mode=recovery_mode, own_run_id=None, now=now
+            )
+            last = now
+        requests = [
+            _launch_request(context.instance, database, clock, each) for each in _due_launches(database)
+        ]
+        return dg.SensorResult(
+            run_requests=[request for request in requests if request is not None],
+            cursor=last.isoformat() if last else None,
+        )
+
+    return watch_recovery
+
+
+def _due_launches(database: Database) -> list[Unsettled]:
+    return [each for each in read_unsettled(database, kind=ActionKind.LAUNCH_MISSED) if each.is_done]
+
+
+def _launch_request(
+    instance: dg.DagsterInstance, database: Database, clock: Clock, due: Unsettled
+) -> dg.RunRequest | None:
+    tags = {RECOVERY_TAG: str(due.recovery_id)}
+    # The request stays until its run is there: a daemon that dies before it launches one loses nothing.
+    if instance.get_run_ids(dg.RunsFilter(tags=tags), limit=1):
+        return None
+    job_name = str(due.action.details["job_name"])
+    if job_name == ANALYTICS_JOB:
+        from platform_assets.payments.assets import analytics_run_tags
+
+        days = analytics_run_tags(database, instance, clock.as_of)
+        if not days:
+            settle(
+                database,
+                due,
+                is_repaired=True,
+                state_after={"why": "every day up to yesterday is computed and current"},
+                now=clock.read(),
+            )
+            return None
+        tags |= days
+    return dg.RunRequest(run_key=f"recovery:{due.recovery_id}", job_name=job_name, tags=tags)
+
+
 def build_sensors(jobs: "Sequence[UnresolvedAssetJobDefinition]") -> list[dg.SensorDefinition]:
     """Every sensor, switched on.
 
     Args:
         jobs: The jobs that may be run again.
     """
-    return [_watch_runs(jobs), watch_checks, deliver_notifications]
+    return [_watch_runs(jobs), watch_checks, _watch_recovery(jobs), deliver_notifications]

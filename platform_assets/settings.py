@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,8 @@ from platform_assets.errors import PlatformError
 from platform_assets.notification_settings import NOBODY, ChannelBook, read_channel_book
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+RecoveryMode = Literal["on", "dry-run", "off"]
 
 OFF = "off"
 """The value that switches a service off by name."""
@@ -61,10 +64,14 @@ class Settings(BaseSettings):
         payment_reminder_sender: Address that reminders come from.
         report_currency: ISO 4217 code that the payment report converts to, at rates that the user has loaded; unset
             means that nothing is converted.
+        gemini_input_price_usd: What Gemini takes for a million tokens that it reads, in US dollars; with the next one, the
+            performance report shows the cost. No price is shipped: it depends on model and contract, and changes.
+        gemini_output_price_usd: What it takes for a million tokens that it answers.
         notifications: TOML file with the channels and routes of alerts (`docs/notifications.md`), or `off`; in sandbox mode
             they end at a local webhook unless a file is given.
         deadman_url: Address that is asked for as long as all is well, so that whoever watches it notices silence.
         ui_url: Where people reach Dagster's UI; messages link there.
+        recovery: `on`, `dry-run` or `off`: whether stuck work is freed, only named, or not even looked for.
         as_of: UTC day for which derived values are computed; unset means today.
         request_timeout_s: Limit of every HTTP call, in seconds.
         sandbox_seed: Seed of the generated marketplace.
@@ -103,9 +110,12 @@ class Settings(BaseSettings):
     payment_reminder_smtp_url: SecretStr | None = None
     payment_reminder_sender: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+$")
     report_currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+    gemini_input_price_usd: Decimal | None = Field(default=None, ge=0)
+    gemini_output_price_usd: Decimal | None = Field(default=None, ge=0)
     notifications: str | None = None
     deadman_url: SecretStr | None = None
     ui_url: str | None = Field(default=None, pattern=r"^https?://[^\s@]+$")
+    recovery: RecoveryMode = "on"
     as_of: dt.date | None = None
     request_timeout_s: float = Field(default=20.0, gt=0)
     sandbox_seed: int = 20261101

@@ -21,6 +21,7 @@ from platform_assets.clients.payment_gateway import PaymentGateway
 from platform_assets.communications.channels import Channels
 from platform_assets.definitions import build_definitions
 from platform_assets.monitoring.alerting import alerts
+from platform_assets.monitoring.services.probes import ServiceOpeners
 from platform_assets.notification_settings import Channel, ChannelBook, Route
 from platform_assets.payments.assets import analytics_run_tags
 from platform_assets.resources import Clock
@@ -122,12 +123,24 @@ class Platform:
             "gemini": gemini_client(self.endpoints.gemini_url),
             "embedder": self.embedder,
             "channels": local_channels(self.endpoints.notifications_url),
+            "services": self.service_openers(),
             "clock": Clock(as_of=now.date(), read=lambda: now),
             **overrides,
         }
         return build_definitions(
             self.settings,
             **{name: dg.ResourceDefinition.hardcoded_resource(value) for name, value in resources.items()},
+        )
+
+    def service_openers(self) -> ServiceOpeners:
+        """Clients for looks at the services' health; there is no Neo4j."""
+        url = self.database.engine.url
+        return ServiceOpeners(
+            database=lambda: Database(url),
+            github=lambda: github_client(self.endpoints.github_url),
+            gateway=lambda: gateway_client(self.endpoints.stripe_url),
+            graph=lambda: None,
+            gemini=lambda: gemini_client(self.endpoints.gemini_url),
         )
 
     def run(

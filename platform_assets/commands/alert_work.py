@@ -19,7 +19,7 @@ from platform_assets.clients.database import Database
 from platform_assets.clients.jsonable import to_jsonable
 from platform_assets.currencies import format_minor
 from platform_assets.monitoring.alerting import handling, silences
-from platform_assets.monitoring.alerting.severity import Severity
+from platform_assets.monitoring.alerting.severity import Severity, rank
 from platform_assets.monitoring.alerting.silences import Matchers
 from platform_assets.monitoring.redaction import redact_text
 from platform_assets.settings import Settings
@@ -119,7 +119,7 @@ def show_alert(settings: Settings, alert_id: int, *, as_json: bool) -> None:
         )
     )
     if alert.impact:
-        _print_impact(alert.impact, console)
+        _print_impact(alert.impact, alert.severity, console)
     console.print("\n[bold]What is known[/]")
     console.print(_fields({name: _shown(value) for name, value in alert.details.items()}))
     console.print("\n[bold]Who was told[/]")
@@ -335,7 +335,7 @@ def _standing(alert: sa.Row[Any], now: dt.datetime) -> list[str]:
     return words or ["open"]
 
 
-def _print_impact(impact: Mapping[str, Any], console: Console) -> None:
+def _print_impact(impact: Mapping[str, Any], severity: str, console: Console) -> None:
     lowest, highest = impact["range"]
     console.print("\n[bold]Why it is this severe[/]")
     lines = {
@@ -345,6 +345,8 @@ def _print_impact(impact: Mapping[str, Any], console: Console) -> None:
         lines[f"{rule['steps']:+d}"] = (
             f"{rule['measure']} {rule['measured']:,.4g} {rule['unit']}: {rule['reason']}"
         )
+    if rank(severity) > rank(impact["severity"]):
+        lines["since then"] = f"{severity}, as it was before or as the worst that it brings about"
     if impact.get("unknown_because"):
         lines["not known"] = impact["unknown_because"]
     for currency, money in (impact["money_at_risk"] or {}).items():

@@ -6,6 +6,7 @@ Whether one that nothing stands in the way of is charged again is `retry_policy`
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,6 +31,7 @@ _FAILED_PAYMENTS = sa.text(
         JOIN platform.gateway_transactions i
             ON i.object_type = 'payment_intent' AND i.object_id = p.payment_intent_id
         WHERE p.gateway = 'stripe' AND p.status IN ('pending', 'failed')
+            AND (CAST(:intent_ids AS text[]) IS NULL OR p.payment_intent_id = ANY(:intent_ids))
     ), attempts AS (
         SELECT payment_id, count(*) AS attempts_count, max(sent_at) AS last_sent_at,
             max(state) FILTER (WHERE state IN ('sent', 'needs_person')) AS open_state
@@ -69,10 +71,18 @@ def read_through(database: Database) -> dt.datetime | None:
     return through
 
 
-def read_failed_payments(database: Database) -> list[FailedPayment]:
-    """Payments that are owed, have an intent, and whose last attempt failed as far as the gateway's rows tell."""
+def read_failed_payments(
+    database: Database, *, intent_ids: Collection[str] | None = None
+) -> list[FailedPayment]:
+    """Payments that are owed, have an intent, and whose last attempt failed as far as the gateway's rows tell.
+
+    Args:
+        database: The platform's database.
+        intent_ids: Only payments with these intents; None for all.
+    """
+    parameters = {"intent_ids": None if intent_ids is None else list(intent_ids)}
     with database.transaction() as connection:
-        return [_failed_payment(row) for row in connection.execute(_FAILED_PAYMENTS)]
+        return [_failed_payment(row) for row in connection.execute(_FAILED_PAYMENTS, parameters)]
 
 
 def _failed_payment(row: Any) -> FailedPayment:

@@ -107,7 +107,7 @@ class RetryRun:
         """
         report = RetryReport()
         try:
-            self._settle_open(report)
+            self._settle_open(report, may_send=not self._has_old_rows())
             report.decisions = self.plan()
             if self._has_old_rows():
                 report.stopped = (
@@ -115,6 +115,19 @@ class RetryRun:
                 )
             else:
                 self._make_attempts(report)
+        except RateLimited as error:
+            report.stopped = str(error)
+        return report
+
+    def settle(self) -> RetryReport:
+        """Find out what became of calls without an answer, by reading alone: nothing is charged, no call is repeated.
+
+        Raises:
+            ServiceError: The gateway can't be used at all.
+        """
+        report = RetryReport()
+        try:
+            self._settle_open(report, may_send=False)
         except RateLimited as error:
             report.stopped = str(error)
         return report
@@ -141,12 +154,14 @@ class RetryRun:
                 report.states[state] += 1
                 recent[state] += 1
 
-    def _settle_open(self, report: RetryReport) -> None:
+    def _settle_open(self, report: RetryReport, *, may_send: bool) -> None:
         """Find out what became of calls without an answer; only for payments that are surely still owed a call is repeated."""
-        owed = {each.payment_id for each in read_failed_payments(self.database) if _is_owed(each)}
-        is_current = not self._has_old_rows()
-        for attempt in ledger.read_unsettled(self.database):
-            state = self._resolve(attempt, may_send=is_current and attempt.payment_id in owed)
+        unsettled = ledger.read_unsettled(self.database)
+        intent_ids = {attempt.payment_intent_id for attempt in unsettled}
+        failed = read_failed_payments(self.database, intent_ids=intent_ids) if unsettled and may_send else []
+        owed = {each.payment_id for each in failed if _is_owed(each)}
+        for attempt in unsettled:
+            state = self._resolve(attempt, may_send=attempt.payment_id in owed)
             report.resolved[state] += 1
 
     def _recent_states(self) -> Counter[str]:

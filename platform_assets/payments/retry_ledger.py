@@ -275,6 +275,7 @@ def assign_arms(
     database: Database, payments: Iterable[tuple[FailedPayment, bool]], *, now: dt.datetime
 ) -> None:
     """Note for payments that are due for the first time whether they are held out; what was noted before stays."""
+    known = read_arms(database)
     rows = [
         {
             "payment_id": payment.payment_id,
@@ -284,6 +285,7 @@ def assign_arms(
             "assigned_at": now,
         }
         for payment, is_held_out in payments
+        if payment.payment_id not in known
     ]
     if rows:
         with database.transaction() as connection:

@@ -86,6 +86,12 @@ def ensure_sandbox(settings: Settings) -> SandboxEndpoints:
         return _endpoints(_start(settings, home, port=record.port if record else 0))
 
 
+def find_sandbox(home: Path) -> SandboxEndpoints | None:
+    """The running sandbox of a home folder if it answers; nothing is started or changed."""
+    record = _read_record(home.absolute())
+    return _endpoints(record) if record and _is_healthy(record) else None
+
+
 def stop_sandbox(home: Path) -> bool:
     """End the recorded server, and nothing else.
 

@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,7 +30,7 @@ from platform_assets.sandbox.faults import FaultSource
 from platform_assets.sandbox.github import graphql as github_graphql
 from platform_assets.sandbox.github import rest as github_rest
 from platform_assets.sandbox.process import record_path, state_path, write_record
-from platform_assets.sandbox.state import SandboxState
+from platform_assets.sandbox.state import SandboxState, SandboxStateError
 from platform_assets.sandbox.stripe import api as stripe_api
 from platform_assets.sandbox.stripe.ledger import Ledger
 from platform_assets.sandbox.stripe.payouts import run_payouts
@@ -183,7 +184,10 @@ def main() -> None:
     config = ServerConfig.from_json(json.loads(arguments.config))
     # A process that lives on must not keep its starter's folder busy.
     os.chdir(arguments.home)
-    state = SandboxState(state_path(arguments.home))
+    try:
+        state = SandboxState(state_path(arguments.home))
+    except SandboxStateError as error:
+        sys.exit(str(error))  # whoever started this process shows its last words
     sandbox = Sandbox.create(state, config)
     app = build_app(sandbox, token=arguments.token)
     listener = _listen(arguments.port)

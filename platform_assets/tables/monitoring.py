@@ -115,6 +115,7 @@ system_alerts = sa.Table(
     # How often a problem came and went; and the latest of its history.
     sa.Index("ix_system_alerts_resolved", "fingerprint", "resolved_at"),
     sa.Index("ix_system_alerts_last_seen", "last_seen_at"),
+    sa.Index("ix_system_alerts_age", "resolved_at"),
     comment="One row is one problem that was, or is, open.",
 )
 
@@ -163,6 +164,7 @@ notification_outbox = sa.Table(
     sa.CheckConstraint(
         "kind IN ('opened', 'escalated', 'resolved', 'reminder', 'canary')", name="kind_is_known"
     ),
+    sa.Index("ix_notification_outbox_age", "created_at"),
     sa.Index("ix_notification_outbox_pending", "due_at", postgresql_where=sa.text("state = 'pending'")),
     comment="One row is one happening that somebody is told of.",
 )
@@ -202,6 +204,13 @@ ai_calls = sa.Table(
     sa.Column("purpose", sa.Text, nullable=False, comment="The asset that asked."),
     sa.Column("started_at", Instant, nullable=False, comment="When the call began."),
     sa.Column("latency_ms", sa.Double, nullable=False, comment="How long it took, in milliseconds."),
+    sa.Column(
+        "texts_count",
+        sa.Integer,
+        nullable=False,
+        server_default="1",
+        comment="Texts that the call was about.",
+    ),
     sa.Column("prompt_tokens", sa.Integer, comment="Tokens of the question; null without an answer."),
     sa.Column("output_tokens", sa.Integer, comment="Tokens of the answer; null without one."),
     sa.Column(
@@ -223,5 +232,12 @@ ai_calls = sa.Table(
         "outcome IN ('ok', 'invalid', 'rate_limited', 'timeout', 'failed')", name="outcome_is_known"
     ),
     sa.Index("ix_ai_calls_service", "service", "started_at"),
+    sa.Index("ix_ai_calls_age", "started_at"),
     comment="One row is one call of an AI service; neither text nor secret is kept.",
 )
+
+AI_CALL_TOKENS = sa.func.coalesce(
+    ai_calls.c.prompt_tokens + ai_calls.c.output_tokens,
+    sa.case((ai_calls.c.outcome == "timeout", ai_calls.c.reserved_tokens), else_=0),
+)
+"""What a call counts against the day's budget; one that ran out of time may have cost all that was set aside."""

@@ -14,15 +14,15 @@ from platform_assets.clients.database import Database
 from platform_assets.monitoring.alerting import handling
 from platform_assets.monitoring.alerting.alerts import RaisedAlert, raise_alert, resolve_alert
 from platform_assets.monitoring.alerting.causes import Topology
-from platform_assets.monitoring.alerting.silences import Matchers, add_silence, cancel_silence
-from platform_assets.monitoring.alerting.upkeep import Upkeep, look_after_alerts
-from platform_assets.monitoring_thresholds import (
+from platform_assets.monitoring.alerting.rules import (
     AFTER_CAUSE_WAIT,
     FLAPPING_CALM,
     FLAPPING_RETURNS,
     FLAPPING_WINDOW,
     REMIND_AFTER,
 )
+from platform_assets.monitoring.alerting.silences import Matchers, add_silence, cancel_silence
+from platform_assets.monitoring.alerting.upkeep import Upkeep, look_after_alerts
 from platform_assets.tables.monitoring import notification_outbox, system_alerts
 
 NOON = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)

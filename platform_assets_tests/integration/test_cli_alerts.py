@@ -12,7 +12,7 @@ from platform_assets.cli import main
 from platform_assets.clients.database import Database
 from platform_assets.monitoring.alerting.alerts import raise_alert
 from platform_assets.monitoring.alerting.impact import Exposure, MoneyAtRisk, assess_impact
-from platform_assets.monitoring_thresholds import Problem
+from platform_assets.monitoring.alerting.rules import Problem
 from platform_assets.tables.monitoring import notification_outbox, system_alerts
 
 Alerts = Callable[..., Result]
@@ -28,7 +28,7 @@ def alerts(database_url: str, tmp_path) -> Alerts:
         "COLUMNS": "200",
         **{
             f"PLATFORM_{name}": "off"
-            for name in ("GITHUB_TOKEN", "STRIPE_API_KEY", "NEO4J_URI", "GEMINI_API_KEY")
+            for name in ("GITHUB_TOKEN", "STRIPE_API_KEY", "NEO4J_URI", "GEMINI_API_KEY", "NOTIFICATIONS")
         },
     }
 

@@ -12,7 +12,7 @@ from sandbox_server import change_behaviour, running_sandbox, stripe_client
 from scripted_http import Reply, pass_on, serve
 from small_world import gateway_client
 
-from benchmarks.payment_faults import failed_payments_world
+from benchmarks.failed_payments import failed_payments_world
 from platform_assets.clients.database import Database
 from platform_assets.clients.http_errors import PermanentError, ServiceError
 from platform_assets.clients.payment_gateway import PaymentGateway
@@ -68,6 +68,12 @@ class Desk:
     @property
     def intent_id(self):
         return f"pi_{self.number}"
+
+    def settle(self, *, now=NOW):
+        with gateway_client(self.endpoints.stripe_url) as gateway:
+            return RetryRun(
+                self.database, PaymentRetrier(gateway), RetryPolicy(), lambda: now, read_through=now
+            ).settle()
 
     def run(self, *, now=NOW, policy=None, crash_at=None, key="sk_test_sandbox", timeout_s=10.0, url=None):
         def probe(point):
@@ -173,6 +179,22 @@ def test_a_crash_at_any_point_is_made_good_by_the_next_run(open_desk, point, pay
     assert left == ([] if point == "before_row" else ["sent"])
     assert desk.states() == ["succeeded" if pays else "declined"]
     assert desk.charges() == {"succeeded" if pays else "failed": 1}
+
+
+@pytest.mark.parametrize(
+    ("crash_at", "state", "made"), [("before_call", "sent", 0), ("after_call", "succeeded", 1)]
+)
+def test_settling_alone_finds_out_and_charges_nobody(open_desk, crash_at, state, made):
+    desk = open_desk(pays=True)
+    with pytest.raises(Crash):
+        desk.run(crash_at=crash_at)
+
+    report = desk.settle(now=NOW + HOUR)
+
+    assert report.resolved == {state: 1}
+    assert desk.states() == [state]
+    assert desk.charges().total() == made
+    assert desk.attempts("calls_count") == [(1,)]
 
 
 @pytest.mark.parametrize("fault", ["timeout_rate", "error_rate"])

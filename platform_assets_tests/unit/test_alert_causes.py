@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from platform_assets.monitoring.alerting.causes import OpenProblem, Topology, find_causes, worst_effects
-from platform_assets.monitoring_thresholds import CAUSE_GRACE
+from platform_assets.monitoring.alerting.rules import CAUSE_GRACE
 
 NOON = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from platform_assets.monitoring.alerting.impact import Exposure, MoneyAtRisk, assess_impact
+from platform_assets.monitoring.alerting.rules import SEVERITY_RANGES, Problem
 from platform_assets.monitoring.alerting.severity import SEVERITIES, rank
-from platform_assets.monitoring_thresholds import SEVERITY_RANGES, Problem
 
 EUROS = MoneyAtRisk("EUR", amount_minor=60_000, payments_count=6, requested_minor=100_000)
 YEN = MoneyAtRisk("JPY", amount_minor=1_000, payments_count=1, requested_minor=1_000_000)

@@ -15,10 +15,10 @@ from sqlalchemy.dialects import postgresql as pg
 
 from platform_assets.clients.jsonable import to_jsonable
 from platform_assets.monitoring.alerting.outbox import retell, tell
+from platform_assets.monitoring.alerting.rules import FLAPPING_CALM, FLAPPING_RETURNS, FLAPPING_WINDOW
 from platform_assets.monitoring.alerting.severity import SEVERITIES, Severity, rank
 from platform_assets.monitoring.alerting.silences import read_silences, silence_of
 from platform_assets.monitoring.redaction import redact
-from platform_assets.monitoring_thresholds import FLAPPING_CALM, FLAPPING_RETURNS, FLAPPING_WINDOW
 from platform_assets.tables.monitoring import system_alerts
 
 __all__ = ["SEVERITIES", "RaisedAlert", "Severity", "raise_alert", "resolve_alert"]

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from platform_assets.monitoring.alerting.rules import CAUSE_GRACE
 from platform_assets.monitoring.alerting.severity import SEVERITIES, Severity, rank
-from platform_assets.monitoring_thresholds import CAUSE_GRACE
 
 KIND_OF_SERVICE = {
     "postgres": "postgres",

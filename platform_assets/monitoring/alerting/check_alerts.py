@@ -14,15 +14,15 @@ import sqlalchemy as sa
 from platform_assets.clients.database import Database
 from platform_assets.monitoring.alerting.alerts import raise_alert, resolve_alert
 from platform_assets.monitoring.alerting.exposure import ImpactReader
+from platform_assets.monitoring.alerting.rules import Problem
 from platform_assets.monitoring.checking.model import NOT_EVALUATED, CheckState, State
-from platform_assets.monitoring_thresholds import Problem
 from platform_assets.tables.monitoring import system_alerts
 from platform_assets.thresholds import Severity as CheckSeverity
 
 CHECK_SOURCE = "asset_check"
 SERVICE_SOURCE = "service"
 
-_HEALTH_ASSET, _HEALTH_SUFFIX = "service_health_metrics", "_health"
+HEALTH_ASSET, HEALTH_SUFFIX = "service_health_metrics", "_health"
 """A service's check is `<service>_health` of this asset; what uses the service is broken because of it."""
 
 
@@ -120,8 +120,8 @@ def _raise(database: Database, check: CheckState, impacts: ImpactReader, now: dt
 
 
 def _service(check: CheckState) -> str | None:
-    is_health = check.asset == _HEALTH_ASSET and check.check.endswith(_HEALTH_SUFFIX)
-    return check.check.removesuffix(_HEALTH_SUFFIX) if is_health else None
+    is_health = check.asset == HEALTH_ASSET and check.check.endswith(HEALTH_SUFFIX)
+    return check.check.removesuffix(HEALTH_SUFFIX) if is_health else None
 
 
 def _problem(check: CheckState, *, is_service: bool) -> Problem:

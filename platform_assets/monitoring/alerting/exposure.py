@@ -16,7 +16,7 @@ from platform_assets.clients.database import Database
 from platform_assets.currencies import EXPONENTS
 from platform_assets.monitoring.alerting.causes import Topology
 from platform_assets.monitoring.alerting.impact import Exposure, Impact, MoneyAtRisk, assess_impact
-from platform_assets.monitoring_thresholds import Problem
+from platform_assets.monitoring.alerting.rules import Problem
 from platform_assets.tables.marketplace import payments, projects
 from platform_assets.tables.payment_operations import payment_breaks
 

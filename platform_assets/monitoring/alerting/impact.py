@@ -1,6 +1,6 @@
 """How severe a problem is, from what kind it is and from what depends on it. Pure.
 
-Ranges and rules are data in `monitoring_thresholds.py`; money and clients are read by `exposure.py`.
+Ranges and rules are data in `rules.py`; money and clients are read by `exposure.py`.
 """
 
 from __future__ import annotations
@@ -9,13 +9,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from platform_assets.monitoring.alerting.rules import SEVERITY_RANGES, SEVERITY_RULES, Problem, SeverityRule
 from platform_assets.monitoring.alerting.severity import SEVERITIES, Severity, rank
-from platform_assets.monitoring_thresholds import (
-    SEVERITY_RANGES,
-    SEVERITY_RULES,
-    Problem,
-    SeverityRule,
-)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
+from platform_assets.monitoring.alerting.rules import BURST_WAIT
 from platform_assets.monitoring.alerting.severity import rank
-from platform_assets.monitoring_thresholds import BURST_WAIT
 from platform_assets.tables.monitoring import notification_outbox, system_alerts
 
 Kind = Literal["opened", "escalated", "resolved", "reminder"]

@@ -17,9 +17,9 @@ from platform_assets.clients.database import Database
 from platform_assets.monitoring.alerting.alerts import resolve_alert
 from platform_assets.monitoring.alerting.causes import OpenProblem, Topology, find_causes, worst_effects
 from platform_assets.monitoring.alerting.outbox import tell, withdraw
+from platform_assets.monitoring.alerting.rules import AFTER_CAUSE_WAIT, FLAPPING_CALM, REMIND_AFTER
 from platform_assets.monitoring.alerting.severity import Severity, rank
 from platform_assets.monitoring.alerting.silences import Silence, read_silences, silence_of
-from platform_assets.monitoring_thresholds import AFTER_CAUSE_WAIT, FLAPPING_CALM, REMIND_AFTER
 from platform_assets.tables.monitoring import system_alerts
 
 _LOCK = 0x616C6572
