@@ -87,7 +87,7 @@ _loading = threading.Lock()
 
 
 def _off(why: str) -> Answer:
-    return Answer(f"switched off: {why}", look=Look.OFF)
+    return Answer(why, look=Look.OFF)
 
 
 def _ask_postgres(database: Database) -> Answer:
@@ -108,7 +108,7 @@ def _ask_postgres(database: Database) -> Answer:
 
 def _ask_github(client: GithubClient | None) -> Answer:
     if client is None:
-        return _off("PLATFORM_GITHUB_TOKEN is off")
+        return _off("switched off by PLATFORM_GITHUB_TOKEN=off")
     with _loading:
         import github  # noqa: F401  (its loading is no part of the answer's time)
     with client:
@@ -122,7 +122,7 @@ def _ask_github(client: GithubClient | None) -> Answer:
 
 def _ask_gateway(client: PaymentGateway | None) -> Answer:
     if client is None:
-        return _off("PLATFORM_STRIPE_API_KEY is off")
+        return _off("switched off by PLATFORM_STRIPE_API_KEY=off")
     with _loading:
         import stripe  # noqa: F401  (as above)
     with client:
@@ -132,7 +132,7 @@ def _ask_gateway(client: PaymentGateway | None) -> Answer:
 
 def _ask_graph(client: GraphClient | None) -> Answer:
     if client is None:
-        return _off("PLATFORM_NEO4J_URI is off or not set")
+        return _off("off: PLATFORM_NEO4J_URI is not set, or switches it off")
     with _loading:
         import neo4j  # noqa: F401  (as above)
     with client:
@@ -145,7 +145,7 @@ def _ask_gemini(client: GeminiClient | None) -> Answer:
     from platform_assets.clients.gemini import load_library
 
     if client is None:
-        return _off("PLATFORM_GEMINI_API_KEY is off")
+        return _off("switched off by PLATFORM_GEMINI_API_KEY=off")
     with _loading:
         load_library()
     with client:
