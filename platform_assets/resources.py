@@ -269,11 +269,8 @@ def resource_definitions(settings: Settings) -> dict[str, Any]:
     @dg.resource(description="Postgres: the marketplace's tables and the derived ones.")
     @contextmanager
     def database(_: dg.InitResourceContext) -> Iterator[Database]:
-        client = open_database(settings)
-        try:
+        with open_database(settings) as client:
             yield client
-        finally:
-            client.close()
 
     @dg.resource(description="GitHub (PLATFORM_GITHUB_TOKEN, PLATFORM_GITHUB_URL); none when off.")
     @contextmanager
