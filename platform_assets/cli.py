@@ -85,7 +85,7 @@ def ui(port: int) -> None:
 @click.option(
     "--format", "format_", type=click.Choice(["table", "json", "html"]), default="table", show_default=True
 )
-@click.option("--group", help="Only the checks of one group: profiles, matching or payments.")
+@click.option("--group", help="Only the checks of one group: profiles, matching, payments or monitoring.")
 @click.option("--failed", is_flag=True, help="Only the checks that failed or could not be evaluated.")
 def checks(format_: str, group: str | None, failed: bool) -> None:
     """Report on the asset checks: what was measured, what the service level is, and when.
