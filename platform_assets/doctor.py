@@ -22,7 +22,7 @@ from platform_assets.resources import (
     open_github,
     open_graph,
 )
-from platform_assets.settings import ConfigurationError, Settings
+from platform_assets.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def examine(settings: Settings) -> list[Finding]:
         *_attempt("neo4j", lambda: _graph(settings)),
         *_attempt("gemini", lambda: _gemini(settings)),
         *_attempt("embedder", _embedder),
-        *_notifications(settings),
+        *_attempt("notifications", lambda: _notifications(settings)),
     ]
 
 
@@ -178,10 +178,7 @@ def _notifications(settings: Settings) -> list[Finding]:
             )
         ]
 
-    try:
-        book = open_channels(settings).book
-    except ConfigurationError as error:
-        return [Finding("notifications", "problem", str(error))]
+    book = open_channels(settings).book
     if not book.channels:
         return [Finding("notifications", "off", "switched off by PLATFORM_NOTIFICATIONS=off")]
     return [

@@ -18,6 +18,7 @@ from platform_assets.clients.http_errors import ServiceError
 from platform_assets.communications.canary import ping_if_well, queue_canary
 from platform_assets.communications.channels import Channels
 from platform_assets.communications.delivery import deliver_due
+from platform_assets.failures import explain
 from platform_assets.monitoring.alerting.alerts import raise_alert, resolve_alert
 from platform_assets.monitoring.alerting.check_alerts import alert_on_checks
 from platform_assets.monitoring.alerting.exposure import ImpactReader
@@ -121,7 +122,7 @@ def _record_runs(
         except Exception as error:
             if is_transient(error):
                 raise
-            refused[run.run_id] = f"{type(error).__name__}: {error}"
+            refused[run.run_id] = explain(error) or f"{type(error).__name__}: {error}"
         if not refused:
             seen_through = max(seen_through, run.updated_at)
     _alert_on_refused(database, refused, now=clock.read())

@@ -140,7 +140,7 @@ def read_events(connection: sa.Connection, delivery_id: int) -> list[Event]:
 
 def _event(row: Any) -> Event:
     body: Mapping[str, Any] = row.body
-    details = body.get("details")
+    details, impact = body.get("details"), body.get("impact")
     return Event(
         notification_id=row.notification_id,
         alert_id=row.alert_id,
@@ -151,6 +151,7 @@ def _event(row: Any) -> Event:
         title=str(body.get("title") or "(no title)"),
         details=details if isinstance(details, Mapping) else {},
         happened_at=row.created_at,
+        impact=impact if isinstance(impact, Mapping) else {},
         first_seen_at=row.first_seen_at,
         occurrences_count=row.occurrences_count or 1,
     )

@@ -9,12 +9,14 @@ import datetime as dt
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from platform_assets.clients.notifier import Message
+from platform_assets.currencies import CurrencyError, format_minor
 from platform_assets.monitoring_thresholds import EVENTS_SHOWN
 from platform_assets.notification_settings import SEVERITIES, Severity
 
@@ -47,6 +49,7 @@ class Event:
         title: One line.
         details: Measured values and links of the alert.
         happened_at: When it was queued.
+        impact: What depends on the alert's subject, as the alert keeps it.
         first_seen_at: When the alert was first raised; None where that is not known.
         occurrences_count: How often the alert has been raised by now.
     """
@@ -60,6 +63,7 @@ class Event:
     title: str
     details: Mapping[str, Any]
     happened_at: dt.datetime
+    impact: Mapping[str, Any] = field(default_factory=dict)
     first_seen_at: dt.datetime | None = None
     occurrences_count: int = 1
 
@@ -132,6 +136,8 @@ def _latest(events: Sequence[Event]) -> list[Event]:
 
 
 def _lead(events: Sequence[Event], owner: str) -> str:
+    if all(event.kind == "canary" for event in events):
+        return "Nothing is wrong: this message proves that alerts arrive."
     open_ = [event for event in events if event.kind != "resolved"]
     parts = []
     if open_:
@@ -149,6 +155,8 @@ def _count(number: int, noun: str) -> str:
 
 def _title(events: Sequence[Event], owner: str) -> str:
     worst = events[0]
+    if worst.kind == "canary":
+        return f"{CANARY_ICON} {worst.title}"
     more = f" (and {len(events) - 1:,} more for {owner})" if len(events) > 1 else ""
     return f"{_icon(worst)} {_state(worst)}: {_one_line(worst.title, limit=120)}{more}"
 
@@ -196,9 +204,28 @@ def _facts(event: Event) -> str:
         facts = [f"was open for {_length(event.happened_at - event.first_seen_at)}"]
     if event.occurrences_count > 1:
         facts.append(f"{event.occurrences_count:,} times")
+    if event.kind != "resolved":
+        facts += _impact(event.impact)
     if event.alert_id is not None:
         facts.append(f"alert {event.alert_id}")
     return ", ".join(facts)
+
+
+def _impact(impact: Mapping[str, Any]) -> list[str]:
+    """What depends on it: assets that are made from it, clients, money by currency. What is of another form is left out."""
+    told = []
+    downstream, clients = impact.get("downstream"), impact.get("clients_count")
+    if isinstance(downstream, list) and downstream:
+        told.append(f"{_count(len(downstream), 'asset')} downstream")
+    if isinstance(clients, int) and clients > 0:
+        told.append(_count(clients, "client"))
+    money = impact.get("money_at_risk")
+    for currency, part in money.items() if isinstance(money, Mapping) else ():
+        amount_minor = part.get("amount_minor") if isinstance(part, Mapping) else None
+        if isinstance(amount_minor, int):
+            with suppress(CurrencyError):
+                told.append(f"{format_minor(amount_minor, currency)} at risk")
+    return told
 
 
 def _length(time: dt.timedelta) -> str:
@@ -249,7 +276,9 @@ def _text(*, lead: str, note: str, items: Sequence[Item], hidden_count: int, mes
 
 
 def _one_line(text: str, *, limit: int = TITLE_CHARS) -> str:
-    line = _calm(" ".join(text.split()))
+    # What can't be seen may turn the direction of a line, or be an order to a terminal.
+    visible = "".join(character for character in text if character.isprintable() or character.isspace())
+    line = _calm(" ".join(visible.split()))
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 

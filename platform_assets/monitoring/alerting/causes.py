@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from platform_assets.monitoring.alerting.severity import SEVERITIES, rank
+from platform_assets.monitoring.alerting.severity import SEVERITIES, Severity, rank
 from platform_assets.monitoring_thresholds import CAUSE_GRACE
 
 KIND_OF_SERVICE = {
@@ -84,7 +84,7 @@ class OpenProblem:
 
     alert_id: int
     source: str
-    severity: str
+    severity: Severity
     assets: tuple[str, ...]
     first_seen_at: dt.datetime
     is_there: bool = True
@@ -99,9 +99,10 @@ def find_causes(problems: Sequence[OpenProblem], topology: Topology) -> dict[int
     """Find for each alert the open one that is its cause, if there is one.
 
     A cause lies upstream: a service of what uses it, a run of the checks on what it should have written, and each of
-    them, a broken check too, of what is made from its assets. It began before or about then, and is at least as severe,
-    since a lesser problem does not explain a greater one. Of several, the deepest counts, and of these the earliest. A
-    check is never the cause of a failed run: the run says itself why it failed.
+    them, a broken check too, of what is made from its assets. It began before or about then. Of its own kind it must be at
+    least as severe, since a bad figure does not explain a worse one further down; of a deeper kind it is the cause
+    whatever was thought of it, see `worst_effects`. Of several, the deepest counts, and of these the earliest. A check
+    is never the cause of a failed run: the run says itself why it failed.
 
     Returns:
         Ids of the alerts that have a cause, with its id. No chain of causes comes back to its beginning.
@@ -119,6 +120,22 @@ def find_causes(problems: Sequence[OpenProblem], topology: Topology) -> dict[int
         if cause is not None:
             causes[problem.alert_id] = cause.alert_id
     return causes
+
+
+def worst_effects(problems: Sequence[OpenProblem], causes: Mapping[int, int]) -> dict[int, Severity]:
+    """The severity of the worst that each cause brings about: no less severe is the cause itself.
+
+    Args:
+        problems: Every open alert.
+        causes: Ids of those that have a cause, with its id.
+    """
+    worst: dict[int, Severity] = {}
+    for problem in problems:
+        cause, seen = causes.get(problem.alert_id), problem.severity
+        while cause is not None:
+            worst[cause] = max(worst.get(cause, seen), seen, key=rank)
+            cause = causes.get(cause)
+    return worst
 
 
 class _Candidates:
@@ -142,12 +159,11 @@ def _cause_of(problem: OpenProblem, on_asset: _Candidates, upstream_of: _Candida
     layer = _LAYERS.get(problem.source)
     if layer is None:
         return None
-    severities = SEVERITIES[rank(problem.severity) :]
     for source in _DEEPEST_FIRST:
         if _LAYERS[source] > layer:
-            places = [on_asset, upstream_of]
+            places, severities = [on_asset, upstream_of], SEVERITIES
         elif source == problem.source and source != "service":
-            places = [upstream_of]
+            places, severities = [upstream_of], SEVERITIES[rank(problem.severity) :]
         else:
             continue
         candidates = [
