@@ -22,7 +22,14 @@ import psutil
 import sqlalchemy as sa
 from dagster._utils.schedules import cron_string_iterator
 
-from benchmarks.supervised import Served, command, environment, serving
+from benchmarks.supervised import (
+    Served,
+    command,
+    environment,
+    local_apis_pid,
+    postgres_pid,
+    serving,
+)
 from platform_assets.schedules import TIMETABLE
 
 CORES = 2
@@ -41,7 +48,7 @@ class Reading:
         at: When (a monotonic clock's seconds).
         cpu_s: Processor seconds of every process so far, and of those that ended.
         memory_mib: Memory that they have, shared pages in equal parts.
-        by_process: Processor seconds by what the process is.
+        by_process: Processor seconds by what the process is; run workers that have ended are in the code server's.
     """
 
     at: float
@@ -60,7 +67,7 @@ def read_processes(served: Served) -> Reading:
             times = process.cpu_times()
             # What a process's ended children have used is in its own account, once it has waited for them.
             used = times.user + times.system + times.children_user + times.children_system
-            name = names.get(process.pid) or names.get(process.ppid(), "run workers")
+            name = names.get(process.pid) or names.get(process.ppid(), "others")
             by_process[name] = by_process.get(name, 0.0) + used
             full = process.memory_full_info()
             memory_bytes += getattr(full, "pss", full.uss)
@@ -70,7 +77,8 @@ def read_processes(served: Served) -> Reading:
 def _names(served: Served) -> dict[int, str]:
     status = served.status()
     names = {process.pid: process.name for process in status.processes if process.pid} if status else {}
-    return {served.supervisor.pid: "supervisor", **names}
+    servers = {postgres_pid(served.home): "postgres", local_apis_pid(served.home): "local_apis"}
+    return {served.supervisor.pid: "supervisor", **servers, **names}
 
 
 def find_missed_ticks(served: Served, *, since: dt.datetime, until: dt.datetime) -> dict[str, list[str]]:

@@ -41,6 +41,7 @@ class Supervised:
         self.history = RestartHistory()
         self.child: ChildProcess | None = None
         self.started_at = 0.0
+        self.started_wall = 0.0
         self.first_answer_at: float | None = None
         self.last_answer_at: float | None = None
         self.has_answered_once = False
@@ -61,7 +62,7 @@ class Supervised:
         self.first_answer_at = self.last_answer_at = None
         self.is_told_well = False
         self.started_at = time.monotonic()
-        self._started_wall = time.time()
+        self.started_wall = time.time()
         self.child = ChildProcess(self.service.command)
         return self.child.pid
 
@@ -74,7 +75,7 @@ class Supervised:
         child = self.child
         if child is None:
             return False
-        answer = self.service.probe(self._started_wall)
+        answer = self.service.probe(self.started_wall)
         if answer is False or child is not self.child:
             return False
         now = time.monotonic()
