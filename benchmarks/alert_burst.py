@@ -144,7 +144,7 @@ def _write_failed_runs(definitions: dg.Definitions, instance: dg.DagsterInstance
                 event_type_value=dg.DagsterEventType.STEP_FAILURE.value,
                 job_name=job.name,
                 step_key="read",
-                event_specific_data=StepFailureData(error, None),  # type: ignore[no-untyped-call]  (Dagster gives it no types)
+                event_specific_data=StepFailureData(error, None),  # type: ignore[no-untyped-call]  # Dagster gives it no types
             ),
             run_id=run.run_id,
         )
