@@ -85,7 +85,7 @@ def run(data: Path | None) -> None:
     help="table: for a terminal. json: for programs. html: one page. md: for a chat or a pull request. junit: for a build "
     "server.",
 )
-@click.option("--group", help="Only the checks of one group: profiles, matching or payments.")
+@click.option("--group", help="Only the checks of one group: profiles, matching, payments or monitoring.")
 @click.option("--failed", is_flag=True, help="Only the checks that failed or could not be evaluated.")
 @click.option(
     "--history",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import signal
 import socket
 import sys
+import time
 from pathlib import Path
-
-import psutil
 
 from platform_assets.errors import PlatformError
 from platform_assets.settings import PROJECT_ROOT, Settings
@@ -18,6 +18,8 @@ HOST = "127.0.0.1"
 
 STOP_TIMEOUT_S = 45.0
 """Longer than the supervisor gives what it stops, twice."""
+
+_STOP_POLL_S = 0.1
 
 CODE_LOCATION = "platform_assets.definitions"
 
@@ -82,21 +84,24 @@ def port_is_free(port: int, host: str = HOST) -> bool:
 
 
 def _stop_supervisor(settings: Settings) -> bool:
+    from platform_assets.monitoring.runs.processes import process_start
     from platform_assets.supervision.status import read_status, status_path
 
     status = read_status(settings.home)
     if status is None or not status.is_alive:
         status_path(settings.home).unlink(missing_ok=True)
         return False
-    supervisor = psutil.Process(status.pid)
-    supervisor.terminate()
-    try:
-        supervisor.wait(timeout=STOP_TIMEOUT_S)
-    except psutil.TimeoutExpired:
-        # Its processes end with it.
-        supervisor.kill()
-        supervisor.wait(timeout=STOP_TIMEOUT_S)
-    return True
+    # Asked to end, it ends its processes first; when it is killed they end with it.
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(status.pid, number)
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if process_start(status.pid) != status.process_start:
+                status_path(settings.home).unlink(missing_ok=True)
+                return True
+            time.sleep(_STOP_POLL_S)
+    raise LocalUiError(f"The supervisor (process {status.pid}) does not end. End it yourself.")
 
 
 def stop_everything(settings: Settings) -> list[str]:

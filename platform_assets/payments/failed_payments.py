@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from platform_assets.clients.database import Database
-from platform_assets.payments.retry_ledger import idempotency_key
+from platform_assets.payments.retry_ledger import OWED_STATUSES, idempotency_key
 from platform_assets.payments.retry_policy import Card, FailedPayment
 from platform_assets.tables.payments import gateway_cursors
 
@@ -30,7 +30,7 @@ _FAILED_PAYMENTS = sa.text(
         FROM marketplace.payments p
         JOIN platform.gateway_transactions i
             ON i.object_type = 'payment_intent' AND i.object_id = p.payment_intent_id
-        WHERE p.gateway = 'stripe' AND p.status IN ('pending', 'failed')
+        WHERE p.gateway = 'stripe' AND p.status = ANY(:owed_statuses)
             AND (CAST(:intent_ids AS text[]) IS NULL OR p.payment_intent_id = ANY(:intent_ids))
     ), attempts AS (
         SELECT payment_id, count(*) AS attempts_count, max(sent_at) AS last_sent_at,
@@ -80,7 +80,10 @@ def read_failed_payments(
         database: The platform's database.
         intent_ids: Only payments with these intents; None for all.
     """
-    parameters = {"intent_ids": None if intent_ids is None else list(intent_ids)}
+    parameters = {
+        "intent_ids": None if intent_ids is None else list(intent_ids),
+        "owed_statuses": list(OWED_STATUSES),
+    }
     with database.transaction() as connection:
         return [_failed_payment(row) for row in connection.execute(_FAILED_PAYMENTS, parameters)]
 

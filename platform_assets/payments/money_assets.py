@@ -21,7 +21,7 @@ from platform_assets.payments.reconciliation import reconcile
 from platform_assets.payments.reminders import plan_letters, send_reminders
 from platform_assets.payments.retries import RetryRun
 from platform_assets.payments.retry_policy import Action, RetryPolicy
-from platform_assets.payments.status import OPEN_STATUSES, effective_payments
+from platform_assets.payments.status import OPEN_STATUSES, EffectiveStatus, effective_payments
 from platform_assets.resources import Clock, PaymentRules
 from platform_assets.table_assets import measured, read_table, table_asset, written
 from platform_assets.tables import marketplace
@@ -92,18 +92,19 @@ def overdue_payments(
     clock: dg.ResourceParam[Clock],
     payment_rules: dg.ResourceParam[PaymentRules],
 ) -> dg.MaterializeResult[None]:
-    """Payments that neither application nor gateway hold for paid, aged in UTC days; each day's sums per currency stay in `receivables`.
+    """Payments that neither application nor gateway hold for paid, aged in UTC days. `receivables` keeps each day's sums.
 
-    With `PLATFORM_PAYMENT_REMINDERS=on` each step of the reminder ladder is taken once, by mail to the client.
+    With `PLATFORM_PAYMENT_REMINDERS=on` each step of the reminder ladder is taken once, by mail to the client, but for
+    payments that are on their way.
     """
     payments = read_contract(database, marketplace.payments).rows
     effective = effective_payments().subquery()
-    owed_ids = database.read(
-        sa.select(effective.c.payment_id).where(
+    status = database.read(
+        sa.select(effective.c.payment_id, effective.c.effective_status).where(
             effective.c.effective_status.in_(list(map(str, OPEN_STATUSES)))
         )
-    )["payment_id"]
-    owed = payments[payments["payment_id"].isin(owed_ids)]
+    ).set_index("payment_id")["effective_status"]
+    owed = payments[payments["payment_id"].isin(status.index)]
     aged = age_payments(owed, as_of=clock.as_of)
     sums = sum_receivables(aged, payments, as_of=clock.as_of)
     with database.transaction() as connection:
@@ -113,11 +114,12 @@ def overdue_payments(
     outcomes: dict[str, int] = {}
     if payment_rules.mailer is not None:
         clients = read_contract(database, marketplace.clients).rows
+        overdue = read_table(database, overdue_table)
+        # Whose money is on its way has done their part, however long the bank takes.
+        overdue = overdue[overdue["payment_id"].map(status) != str(EffectiveStatus.PROCESSING)]
         outcomes = send_reminders(
             database,
-            plan_letters(
-                read_table(database, overdue_table), clients, read_table(database, payment_reminders)
-            ),
+            plan_letters(overdue, clients, read_table(database, payment_reminders)),
             payment_rules.mailer,
             sender=payment_rules.sender,
             read_clock=clock.read,

@@ -21,6 +21,7 @@ from platform_assets.clients.payment_retrier import (
     ConfirmOutcome,
     KeyMisusedError,
     PaymentRetrier,
+    UnreadableAnswerError,
     charge_outcome,
     decline_of,
 )
@@ -253,7 +254,12 @@ class RetryRun:
         if intent is None:
             ledger.hand_over(self.database, attempt, "the gateway does not know the intent any more")
             return "needs_person"
-        found = found_outcome(intent, self.retrier.read_charges(attempt.payment_intent_id), attempt)
+        try:
+            found = found_outcome(intent, self.retrier.read_charges(attempt.payment_intent_id), attempt)
+        except UnreadableAnswerError as error:
+            # Nothing is sent on top of what is not understood, and other payments don't wait for it.
+            ledger.note_failure(self.database, attempt, str(error))
+            return self._hand_over(attempt, str(error)) if self._is_too_old(attempt) else attempt.state
         if found is not None:
             self._settle(attempt, found)
             return found.state
@@ -262,17 +268,21 @@ class RetryRun:
         if intent.get("status") == "canceled":
             self._settle_without_charge(attempt, "the intent was cancelled before it was charged")
             return "refused"
-        if self.read_clock() - attempt.sent_at >= thresholds.RETRY_KEY_LIFETIME:
-            ledger.hand_over(
-                self.database,
-                attempt,
-                f"no trace at the gateway after {thresholds.RETRY_KEY_LIFETIME.total_seconds() / 3600:g} hours, and the "
-                "key must not be sent any more",
-            )
-            return "needs_person"
+        if self._is_too_old(attempt):
+            return self._hand_over(attempt, "no trace at the gateway")
         if not may_send or not ledger.note_sent_again(self.database, attempt):
             return "sent"
         return self._send(attempt, is_first=False)
+
+    def _is_too_old(self, attempt: Attempt) -> bool:
+        return self.read_clock() - attempt.sent_at >= thresholds.RETRY_KEY_LIFETIME
+
+    def _hand_over(self, attempt: Attempt, finding: str) -> str:
+        hours = thresholds.RETRY_KEY_LIFETIME.total_seconds() / 3600
+        ledger.hand_over(
+            self.database, attempt, f"{finding} after {hours:g} hours, and the key must not be sent any more"
+        )
+        return "needs_person"
 
 
 def plan_retries(database: Database, policy: RetryPolicy, *, now: dt.datetime) -> list[Decision]:

@@ -41,6 +41,7 @@ class Supervised:
         self.history = RestartHistory()
         self.child: ChildProcess | None = None
         self.started_at = 0.0
+        self.started_wall = 0.0
         self.first_answer_at: float | None = None
         self.last_answer_at: float | None = None
         self.has_answered_once = False
@@ -61,7 +62,7 @@ class Supervised:
         self.first_answer_at = self.last_answer_at = None
         self.is_told_well = False
         self.started_at = time.monotonic()
-        self._started_wall = time.time()
+        self.started_wall = time.time()
         self.child = ChildProcess(self.service.command)
         return self.child.pid
 
@@ -74,7 +75,7 @@ class Supervised:
         child = self.child
         if child is None:
             return False
-        answer = self.service.probe(self._started_wall)
+        answer = self.service.probe(self.started_wall)
         if answer is False or child is not self.child:
             return False
         now = time.monotonic()
@@ -89,7 +90,13 @@ class Supervised:
         self.has_answered_once = True
         return is_first
 
-    def find_fault(self, now: float) -> str | None:
+    def note_stopped(self) -> None:
+        """Its process, if it had one, has been ended with all others."""
+        if self.child is not None:
+            self.child.read_end()
+            self.child = None
+
+    def find_fault(self, now: float, *, hung_s: float) -> str | None:
         """Why its process must be replaced; None while it need not. A process that hangs is ended."""
         if self.child is None:
             return None
@@ -104,7 +111,7 @@ class Supervised:
             )
         else:
             silent_s = now - (self.last_answer_at or now)
-            fault = f"has not answered for {silent_s:.0f} s" if silent_s > HUNG_S else None
+            fault = f"has not answered for {silent_s:.0f} s" if silent_s > hung_s else None
         if fault is not None:
             self.child.kill()
         return fault
@@ -114,9 +121,25 @@ class Supervisor:
     """Keeps services alive until a signal or `stop`."""
 
     def __init__(
-        self, services: Sequence[Service], book: IncidentBook, *, tell: Callable[[str], None]
+        self,
+        services: Sequence[Service],
+        book: IncidentBook,
+        *,
+        tell: Callable[[str], None],
+        hung_s: float = HUNG_S,
+        stop_timeout_s: float = STOP_TIMEOUT_S,
     ) -> None:
-        """Prepare; nothing is started yet."""
+        """Prepare; nothing is started yet.
+
+        Args:
+            services: What to keep alive, in the order in which it is started.
+            book: Where ends and recoveries are noted.
+            tell: Takes a line for a person.
+            hung_s: Silence after which a living process is replaced.
+            stop_timeout_s: How long processes may take to end in order.
+        """
+        self._hung_s = hung_s
+        self._stop_timeout_s = stop_timeout_s
         self.supervised = [Supervised(service) for service in services]
         self.book = book
         self._tell = tell
@@ -149,7 +172,9 @@ class Supervisor:
                 self._tick(time.monotonic())
                 self._stopped.wait(TICK_S)
         finally:
-            killed_count = end_together(self._session_ids, timeout_s=STOP_TIMEOUT_S)
+            killed_count = end_together(self._session_ids, timeout_s=self._stop_timeout_s)
+            for each in self.supervised:
+                each.note_stopped()
             reap_orphans(())
             for number, handler in previous.items():
                 signal.signal(number, handler)
@@ -161,7 +186,7 @@ class Supervisor:
 
     def _tick(self, now: float) -> None:
         for each in self.supervised:
-            fault = each.find_fault(now)
+            fault = each.find_fault(now, hung_s=self._hung_s)
             if fault is not None:
                 self._note_end(each, fault, now)
             if each.child is None and now >= each.history.start_again_at and self._has_what_it_needs(each):

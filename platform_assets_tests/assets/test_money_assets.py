@@ -136,6 +136,28 @@ def test_each_step_of_the_ladder_is_one_mail_and_none_without_the_setting(settle
     assert not first.broken_checks(ERROR)
 
 
+def test_nobody_is_reminded_of_money_that_is_on_its_way(settled, tmp_path):
+    settled.execute("UPDATE marketplace.clients SET is_active = true, email = client_id || '@example.com'")
+    [payment] = settled.values(
+        "SELECT min(payment_id) FROM platform.overdue_payments WHERE reminder_stage > 0"
+    )
+    settled.execute(
+        "UPDATE marketplace.payments SET status = 'processing', payment_intent_id = NULL WHERE payment_id = :p",
+        p=payment,
+    )
+
+    settled.run(
+        "overdue_payments",
+        payment_rules=PaymentRules(None, FolderMailer(tmp_path), "payments@example.com"),
+        with_checks=False,
+    )
+
+    assert payment in settled.values("SELECT payment_id FROM platform.overdue_payments")
+    reminded = settled.values("SELECT payment_id FROM monitoring.payment_reminders")
+    assert reminded
+    assert payment not in reminded
+
+
 @pytest.fixture
 def failing(fresh, tmp_path):
     """The platform over payments that failed two days ago; every other card pays the next time."""

@@ -16,6 +16,7 @@ from platform_assets.resources import Clock
 from platform_assets.schedules import CHECKS_JOB
 from platform_assets.tables.monitoring import notification_outbox, system_alerts
 from platform_assets.tables.recovery import run_outcomes, run_retries
+from platform_assets.tables.supervision import process_incidents
 
 GATEWAY_JOB = "reconcile_gateway_payments_job"
 
@@ -226,6 +227,58 @@ def test_a_failed_run_of_checks_alone_is_run_again_whole(watched):
 
     assert (request.job_name, request.asset_selection) == (CHECKS_JOB, None)
     assert watched.rows(run_outcomes)[0]["cause"] == "infrastructure"
+
+
+def process_ended(watched: Watched, process: str, *, at: dt.datetime, for_s: float = 5.0) -> None:
+    with watched.platform.database.transaction() as connection:
+        connection.execute(
+            sa.insert(process_incidents).values(
+                process=process,
+                noticed_at=at,
+                reason="ended or hung",
+                last_seen_at=at - dt.timedelta(seconds=2),
+                recovered_at=at + dt.timedelta(seconds=for_s),
+                recorded_at=at + dt.timedelta(seconds=for_s),
+            )
+        )
+
+
+def test_work_that_failed_because_a_server_had_ended_is_run_again_at_once_and_told_by_that_server_alone(
+    watched,
+):
+    process_ended(watched, "local_apis", at=soon())
+    fail_at_the_gateway(watched)
+
+    [request] = watched.watch_runs(now=soon())
+
+    assert request.job_name == GATEWAY_JOB
+    assert watched.alerts() == {}
+    [outcome] = watched.rows(run_outcomes)
+    assert outcome["cause"] == "infrastructure"
+    assert outcome["message"].startswith("local_apis ended or hung and was started again.")
+
+
+def test_a_server_that_ended_long_before_explains_nothing(watched):
+    process_ended(watched, "local_apis", at=soon(minutes=-10))
+    fail_at_the_gateway(watched)
+    watched.watch_runs(now=soon())
+
+    assert set(watched.alerts()) == {f"run:{GATEWAY_JOB}"}
+
+
+def test_a_worker_that_was_killed_is_told_even_when_the_code_server_had_ended(watched):
+    process_ended(watched, "code_server", at=soon())
+    process_ended(watched, "local_apis", at=soon())
+    run = watched.platform.instance.create_run_for_job(
+        watched.platform.definitions().resolve_job_def(CHECKS_JOB), status=dg.DagsterRunStatus.STARTING
+    )
+    watched.platform.instance.report_dagster_event(
+        dg.DagsterEvent(event_type_value="PIPELINE_START", job_name=run.job_name), run_id=run.run_id
+    )
+    watched.platform.instance.report_run_failed(run, "the worker is gone")
+    watched.watch_runs(now=soon())
+
+    assert set(watched.alerts()) == {f"run:{CHECKS_JOB}"}
 
 
 def test_what_a_failed_run_leaves_broken_is_not_told_beside_it_and_lifts_it(watched):

@@ -20,9 +20,7 @@ from platform_assets.monitoring.services.ai_metrics import (
 NOON = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)
 MIDNIGHT = dt.datetime(2026, 11, 2, tzinfo=dt.UTC)
 
-moments = st.datetimes(
-    dt.datetime(2026, 11, 1), dt.datetime(2026, 11, 1, 23, 59, 59), timezones=st.just(dt.UTC)
-)
+moments = st.integers(0, 24 * 3600 - 1).map(lambda second: MIDNIGHT - dt.timedelta(seconds=second + 1))
 
 
 @given(limit=st.integers(0, 10**12), spent=st.integers(0, 10**12), now=moments)

@@ -1,6 +1,7 @@
 """Looks become states: the hysteresis as properties, and what makes a look a poor one."""
 
 import datetime as dt
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -88,7 +89,7 @@ def test_who_turned_worse_needs_looks_of_its_own_to_turn_better(sequence):
         for number in range(1, len(stood))
         if stood[number] != stood[number - 1]
     ]
-    for (earlier, was_worse), (later, is_worse) in zip(changes, changes[1:]):
+    for (earlier, was_worse), (later, is_worse) in pairwise(changes):
         if was_worse != is_worse:
             assert later - earlier >= (WORSE_LOOKS_COUNT if is_worse else BETTER_LOOKS_COUNT)
 
@@ -102,7 +103,7 @@ def test_a_state_is_since_a_look_that_was_made_and_since_never_goes_back(sequenc
         assert one.state_since in times[: number + 1]
         if number and past[number - 1].state is one.state:
             assert one.state_since == past[number - 1].state_since
-    assert all(earlier.state_since <= later.state_since for earlier, later in zip(past, past[1:]))
+    assert all(earlier.state_since <= later.state_since for earlier, later in pairwise(past))
 
 
 @given(sequence=looks)

@@ -44,6 +44,7 @@ def performance_report(
     html, markdown = write_files(page, report_options.folder)
     text = render_markdown(page)
     with database.transaction() as connection:
+        connection.execute(sa.delete(performance_reports).where(performance_reports.c.generated_at == now))
         connection.execute(
             sa.insert(performance_reports),
             {

@@ -24,7 +24,7 @@ from platform_assets.tables.recovery import run_outcomes, run_retries
 from platform_assets.tables.retention import metric_rollups, retention_sweeps
 from platform_assets.tables.service_health import ai_service_metrics, service_health_metrics
 from platform_assets.tables.service_levels import service_level_measurements, service_level_samples
-from platform_assets.tables.supervision import process_incidents, run_heartbeats
+from platform_assets.tables.supervision import process_incidents
 from platform_assets.tables.text_measurements import cache_sweeps
 
 RAW_METRICS_KEPT = dt.timedelta(days=35)
@@ -162,7 +162,6 @@ POLICIES: tuple[RolledUp | Purged, ...] = (
     RolledUp(match_cleanups, match_cleanups.c.cleaned_at, DERIVED_METRICS_KEPT),
     Purged(run_retries, run_retries.c.settled_at, RUN_OUTCOMES_KEPT, only=run_retries.c.state != "due"),
     RolledUp(queue_recovery, queue_recovery.c.claimed_at, DERIVED_METRICS_KEPT, labels=("action", "state")),
-    Purged(run_heartbeats, run_heartbeats.c.beat_at, RUN_HISTORY_KEPT),
     Purged(process_incidents, process_incidents.c.recovered_at, ALERTS_KEPT),
     # News of an alert goes before the alert, the alert before its cause and its silence.
     Purged(notification_deliveries, notification_deliveries.c.created_at, ALERTS_KEPT),

@@ -62,9 +62,10 @@ class Budget:
         if self.spent_count <= 0:
             return None
         midnight = now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        lasts = max(now - midnight, PACE_MIN) * (self.left_count / self.spent_count)
-        # Compared before they are added: a budget may last longer than the calendar.
-        return now + lasts if lasts < midnight + DAY - now else None
+        # In seconds, as a float: a budget may last longer than the calendar.
+        lasts_s = max(now - midnight, PACE_MIN).total_seconds() * self.left_count / self.spent_count
+        is_spent_today = lasts_s < (midnight + DAY - now).total_seconds()
+        return now + dt.timedelta(seconds=lasts_s) if is_spent_today else None
 
 
 @dataclass(frozen=True)

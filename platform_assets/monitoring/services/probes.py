@@ -95,10 +95,8 @@ def _ask_postgres(database: Database) -> Answer:
         with database.transaction() as connection:
             return connection.execute(_POSTGRES_NUMBERS).one()._asdict()
 
-    try:
+    with database:
         numbers, latency_ms = timed(ask)
-    finally:
-        database.close()
     details = {name: value for name, value in numbers.items() if value is not None}
     if numbers["is_standby"]:
         return Answer("is a standby, which only reads", latency_ms, details, Look.FAILED)

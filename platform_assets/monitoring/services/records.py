@@ -64,9 +64,8 @@ def read_traffic(database: Database, *, now: dt.datetime) -> dict[str, Traffic]:
     logged = dict.fromkeys(("gemini", "embedder", "stripe"), Traffic())
     with database.transaction() as connection:
         for row in connection.execute(query):
-            values: dict[str, Any] = row._asdict()
-            service = values.pop("service")
-            logged[service] = Traffic(**values)
+            service, *numbers = row
+            logged[service] = Traffic(*numbers)
     return logged
 
 
