@@ -26,7 +26,6 @@ from platform_assets.monitoring.checking.metadata import finite, plain_metadata,
 from platform_assets.monitoring.checking.model import NOT_EVALUATED, Evaluation
 from platform_assets.thresholds import Severity
 
-
 _UNREADABLE = (DeserializationError, CheckError, TypeError, ValueError)
 """What Dagster raises over an event with a class, a field or a form that it does not know."""
 
