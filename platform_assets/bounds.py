@@ -16,13 +16,13 @@ from types import MappingProxyType
 
 import sqlalchemy as sa
 
-from platform_assets import monitoring_thresholds, payment_thresholds, thresholds
+from platform_assets import monitoring_thresholds, payment_thresholds, recovery_thresholds, thresholds
 from platform_assets.clients.database import Database
 from platform_assets.errors import PlatformError
 from platform_assets.tables.service_levels import benchmark_overrides
 from platform_assets.thresholds import Override, Threshold
 
-_MODULES = (thresholds, payment_thresholds, monitoring_thresholds)
+_MODULES = (thresholds, payment_thresholds, monitoring_thresholds, recovery_thresholds)
 
 OBJECTIVES = "service_levels"
 """Prefix of the names of service levels' objectives."""

@@ -12,10 +12,13 @@ from typing import NoReturn
 
 import click
 
+from platform_assets.commands.alerts import alerts
 from platform_assets.commands.evaluate import evaluate
 from platform_assets.commands.explain import explain
 from platform_assets.commands.match import match
+from platform_assets.commands.notifications import notifications
 from platform_assets.commands.payments import payments, rates
+from platform_assets.commands.serve import health, serve, ui
 from platform_assets.commands.skills import skills
 from platform_assets.commands.thresholds import thresholds
 from platform_assets.monitoring.checking.model import DEFAULT_HISTORY
@@ -74,17 +77,6 @@ def run(data: Path | None) -> None:
 
 @main.command()
 @click.option(
-    "--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port on 127.0.0.1."
-)
-def ui(port: int) -> None:
-    """Dagster's UI and daemon, schedules on, until Ctrl-C."""
-    from platform_assets.local_ui import serve
-
-    sys.exit(serve(load_settings(), port=port))
-
-
-@main.command()
-@click.option(
     "--format",
     "format_",
     type=click.Choice(["table", "json", "html", "md", "junit"]),
@@ -93,7 +85,7 @@ def ui(port: int) -> None:
     help="table: for a terminal. json: for programs. html: one page. md: for a chat or a pull request. junit: for a build "
     "server.",
 )
-@click.option("--group", help="Only the checks of one group: profiles, matching or payments.")
+@click.option("--group", help="Only the checks of one group: profiles, matching, payments or monitoring.")
 @click.option("--failed", is_flag=True, help="Only the checks that failed or could not be evaluated.")
 @click.option(
     "--history",
@@ -152,7 +144,10 @@ def activation() -> None:
     click.echo(str(write_activation(load_settings())))
 
 
-for command in (match, explain, skills, payments, rates, evaluate, thresholds):
+for command in (
+    *(ui, serve, health, alerts, notifications, thresholds),
+    *(match, explain, skills, payments, rates, evaluate),
+):
     main.add_command(command)
 
 

@@ -105,7 +105,7 @@ def run_job(settings: Settings, name: str) -> int:
     with exclusive_run(settings.home):
         definitions = build_definitions(settings, loggers={PROGRESS_LOGGER: progress.logger_definition()})
         with open_instance(settings) as instance:
-            _run_job(definitions, name, instance, progress, tags={})
+            _run_job(settings, definitions, name, instance, progress, tags={})
     _tell_failures(progress, console)
     return 1 if progress.failures else 0
 
@@ -146,15 +146,15 @@ def _run_jobs(settings: Settings, progress: RunProgress, console: Console) -> No
     started_at = time.monotonic()
     with open_instance(settings) as instance:
         # First, since what they do at the gateway is part of what the rest describes.
-        _run_job(definitions, RETRIES_JOB, instance, progress, tags={})
-        _run_job(definitions, MAIN_JOB, instance, progress, tags={})
+        _run_job(settings, definitions, RETRIES_JOB, instance, progress, tags={})
+        _run_job(settings, definitions, MAIN_JOB, instance, progress, tags={})
         with open_database(settings) as database:
             tags = analytics_run_tags(database, instance, settings.as_of_day)
         if tags:
-            _run_job(definitions, ANALYTICS_JOB, instance, progress, tags=tags)
+            _run_job(settings, definitions, ANALYTICS_JOB, instance, progress, tags=tags)
         else:
             # Without a day to compute its checks are evaluated all the same.
-            _run_job(definitions, CHECKS_JOB, instance, progress, tags={}, checks_of=PARTITIONED)
+            _run_job(settings, definitions, CHECKS_JOB, instance, progress, tags={}, checks_of=PARTITIONED)
     elapsed_s = time.monotonic() - started_at
     console.print(
         f"  Refreshed in {elapsed_s:.1f} s; derived rows written: {progress.rows_written:,}; "
@@ -170,6 +170,7 @@ def _tell_failures(progress: RunProgress, console: Console) -> None:
 
 
 def _run_job(
+    settings: Settings,
     definitions: dg.Definitions,
     name: str,
     instance: dg.DagsterInstance,
@@ -179,16 +180,29 @@ def _run_job(
     checks_of: str | None = None,
 ) -> None:
     """Run a job, or only the checks of one asset in it."""
+    from dagster._core.utils import make_new_run_id
+
+    from platform_assets.monitoring.runs.heartbeats import beating
+    from platform_assets.resources import database_url
+
     job = definitions.resolve_job_def(name)
     if checks_of is not None:
         keys = definitions.resolve_asset_graph().asset_check_keys
         job = job.get_subset(
             asset_check_selection={key for key in keys if key.asset_key.to_user_string() == checks_of}
         )
-    with progress.job(name, steps_count=len(job.graph.node_defs)):
+    run_id = make_new_run_id()
+    with (
+        progress.job(name, steps_count=len(job.graph.node_defs)),
+        beating(database_url(settings), run_id),
+    ):
         # Naming the logger replaces Dagster's own, which would print every event.
         job.execute_in_process(
-            instance=instance, raise_on_error=False, tags=tags, run_config={"loggers": {PROGRESS_LOGGER: {}}}
+            instance=instance,
+            raise_on_error=False,
+            tags=tags,
+            run_config={"loggers": {PROGRESS_LOGGER: {}}},
+            run_id=run_id,
         )
 
 

@@ -140,6 +140,8 @@ TIMETABLE: tuple[Entry, ...] = (
         ("payment_analytics",),
         Overlap.SERIALIZE,
     ),
+    Entry("generate_performance_report", "58 * * * *", "monitoring", ("performance_report",), Overlap.SKIP),
+    Entry("cleanup_old_metrics", "15 1 * * *", "monitoring", ("metrics_cleanup",), Overlap.SKIP),
     Entry(
         "check_performance_thresholds",
         "*/10 * * * *",
@@ -148,14 +150,43 @@ TIMETABLE: tuple[Entry, ...] = (
         Overlap.SKIP,
         every_check=True,
     ),
+    Entry(
+        "collect_system_health_metrics",
+        "2-59/5 * * * *",
+        "monitoring",
+        ("service_health_metrics",),
+        Overlap.SKIP,
+    ),
+    Entry(
+        "collect_ai_service_performance_metrics",
+        "6-59/10 * * * *",
+        "monitoring",
+        ("ai_service_metrics",),
+        Overlap.SKIP,
+    ),
+    Entry(
+        "collect_task_queue_metrics", "1-59/5 * * * *", "monitoring", ("task_queue_metrics",), Overlap.SKIP
+    ),
+    Entry(
+        "monitor_and_recover_task_queues", "6-59/10 * * * *", "monitoring", ("queue_recovery",), Overlap.SKIP
+    ),
 )
 
+DELIVERIES_JOB = "report_notifications_job"
+LAUNCHED_BY_SENSORS: Mapping[str, tuple[str, str]] = {
+    DELIVERIES_JOB: ("communications", "notification_deliveries"),
+}
+"""Jobs that no schedule launches, with their queue and asset: messages are due when something has happened."""
+
 PARTITIONED = "payment_analytics"
+
+MAIN_QUEUE = "ai_services"
 
 RETRIES = "payment_retries"
 RETRIES_JOB = "retry_failed_payments_job"
 ANALYTICS_JOB = "generate_payment_analytics_report_job"
 CHECKS_JOB = "check_performance_thresholds_job"
+RECOVERY_JOB = "monitor_and_recover_task_queues_job"
 MAIN_JOB = "refresh_marketplace"
 """Everything of the main path, for `platform-assets run` and for a first look. The partitioned analytics are not in it,
 nor are the retries: what they do at the gateway changes what all else describes, so they have a job that runs before."""
@@ -172,7 +203,7 @@ def queue_of_assets() -> dict[str, str]:
 
 
 def build_jobs() -> "list[UnresolvedAssetJobDefinition]":
-    """One job per line of the timetable, and the main job."""
+    """One job per line of the timetable, those that sensors launch, and the main job."""
     jobs = [
         dg.define_asset_job(
             entry.job_name,
@@ -186,9 +217,18 @@ def build_jobs() -> "list[UnresolvedAssetJobDefinition]":
         MAIN_JOB,
         selection=dg.AssetSelection.all() - dg.AssetSelection.assets(PARTITIONED, RETRIES),
         description="Refreshes the whole main path once, checks included.",
-        tags={QUEUE_TAG: "ai_services"},
+        tags={QUEUE_TAG: MAIN_QUEUE},
     )
-    return [*jobs, main]
+    launched = [
+        dg.define_asset_job(
+            name,
+            selection=dg.AssetSelection.assets(asset),
+            description=f"Materializes `{asset}` when a sensor asks for it (queue `{queue}`).",
+            tags={QUEUE_TAG: queue},
+        )
+        for name, (queue, asset) in LAUNCHED_BY_SENSORS.items()
+    ]
+    return [*jobs, *launched, main]
 
 
 def overlap_skip_reason(entry: Entry, unfinished_run_ids: Sequence[str]) -> str | None:

@@ -102,9 +102,20 @@ FRESHNESS_HOURS: dict[str, Threshold] = {
     "payment_reconciliation": at_most(8, "hours", Severity.ERROR, "every 6 hours; two hours of grace"),
     "overdue_payments": at_most(3, "hours", Severity.ERROR, "hourly; two ticks missed"),
     "payment_retries": at_most(5, "hours", Severity.ERROR, "every 2 hours; two ticks missed"),
+    "task_queue_metrics": at_most(
+        0.5, "hours", Severity.ERROR, "every 5 minutes; five ticks missed is half an hour without a look"
+    ),
+    "queue_recovery": at_most(1, "hours", Severity.ERROR, "every 10 minutes; five ticks missed"),
     "gateway_metrics": at_most(3, "hours", Severity.ERROR, "hourly; two ticks missed"),
+    "performance_report": at_most(3, "hours", Severity.WARN, "hourly; two ticks missed"),
+    "metrics_cleanup": at_most(50, "hours", Severity.WARN, "daily; one run missed"),
     "performance_benchmarks": at_most(0.5, "hours", Severity.ERROR, "every 10 minutes; two ticks missed"),
     "service_level_measurements": at_most(0.5, "hours", Severity.ERROR, "every 10 minutes; two ticks missed"),
+    "notification_deliveries": at_most(3, "hours", Severity.ERROR, "hourly; two reports missed"),
+    "service_health_metrics": at_most(
+        0.5, "hours", Severity.ERROR, "every 5 minutes; five ticks missed is half an hour without a look"
+    ),
+    "ai_service_metrics": at_most(1, "hours", Severity.WARN, "every 10 minutes; five ticks missed"),
 }
 
 PROFILE_AGE_HOURS = at_most(

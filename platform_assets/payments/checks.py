@@ -103,8 +103,9 @@ def _residual(database: Database, clock: Clock) -> Measurement:
     stored = read_table(database, tables.payment_analytics)
     stored = stored[stored["day"] < pd.Timestamp(as_of)]
     both = [frame.assign(day=frame["day"].astype(str)).set_index(KEY)[TOTALS] for frame in (totals, stored)]
-    difference = both[0].sub(both[1], fill_value=0).abs()
-    return Measurement(int(difference.to_numpy().sum()), {"days_compared": len(difference)})
+    keys = both[0].index.union(both[1].index)
+    now, before = (frame.reindex(keys, fill_value=0) for frame in both)
+    return Measurement(int((now - before).abs().to_numpy().sum()), {"days_compared": len(keys)})
 
 
 @dg.asset_check(

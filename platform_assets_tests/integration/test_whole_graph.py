@@ -229,7 +229,7 @@ def test_a_group_that_does_not_exist_is_no_healthy_one(as_user):
     result = as_user("checks", "--group", "nobody")
 
     assert result.exit_code == 2
-    assert "matching, payments, profiles" in result.output
+    assert "matching, monitoring, payments, profiles" in result.output
 
 
 def dagster(lived: Lived, command: str) -> subprocess.CompletedProcess[str]:

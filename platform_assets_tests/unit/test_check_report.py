@@ -183,7 +183,10 @@ def test_a_pipe_gets_plain_text_with_one_line_for_each_check() -> None:
     )
     assert re.search(r"○ never evaluated +matches +fresh +ERROR +– +≥ 95% +never", lines[4])
     assert "  ValueError: no such column" in lines
-    assert lines[-1] == "2 service levels of 8 broken; 1 warning; 2 never evaluated; 1 with nothing to measure yet"
+    assert (
+        lines[-1]
+        == "2 service levels of 8 broken; 1 warning; 2 never evaluated; 1 with nothing to measure yet"
+    )
 
 
 def test_a_terminal_without_unicode_gets_signs_in_ascii() -> None:
