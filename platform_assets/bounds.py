@@ -256,5 +256,9 @@ def _require_usable(
         raise UnusableOverrideError(
             "An override needs an author and a reason that somebody else understands."
         )
+    if not (author.isprintable() and reason.isprintable()):
+        raise UnusableOverrideError(
+            "Author and reason are one line of text each, without control characters."
+        )
     if until_at is not None and until_at <= now:
         raise UnusableOverrideError(f"{until_at:%Y-%m-%d %H:%M} UTC is over; give an end that is to come.")
