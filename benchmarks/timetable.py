@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from benchmarks.supervised import command, environment
 from platform_assets.clients.database import Database
 from platform_assets.clients.embedded_postgres import ensure_postgres
 from platform_assets.schedules import TIMETABLE
+from platform_assets.settings import PROJECT_ROOT
 
 POLL_S = 5.0
 
@@ -49,7 +49,7 @@ def watch(home: Path, variables: Mapping[str, str], *, limit_s: float) -> dict[s
     with (home / "daemon.log").open("ab") as log:
         daemon = subprocess.Popen(
             [sys.executable, "-m", "dagster._daemon", "run", "-m", "benchmarks.compressed_timetable"],
-            env={**variables, "DAGSTER_HOME": str(dagster_home), "PYTHONPATH": os.getcwd()},
+            env={**variables, "DAGSTER_HOME": str(dagster_home), "PYTHONPATH": str(PROJECT_ROOT)},
             cwd=dagster_home,
             stdout=log,
             stderr=log,
