@@ -186,6 +186,13 @@ def freshness_check(asset: str) -> dg.AssetChecksDefinition:
     return check
 
 
+def last_materialization_metadata(instance: dg.DagsterInstance, asset: str) -> dict[str, Any]:
+    """What the asset's last materialization told, by name; nothing when there is none."""
+    event = instance.get_latest_materialization_event(dg.AssetKey(asset))
+    materialization = event.asset_materialization if event else None
+    return {name: value.value for name, value in materialization.metadata.items()} if materialization else {}
+
+
 def static_metadata(threshold: Threshold) -> dict[str, Any]:
     """What the report shows of a check that was never evaluated."""
     return {

@@ -11,6 +11,8 @@ import platform_assets.matching.assets
 import platform_assets.matching.checks
 import platform_assets.matching.service_assets
 import platform_assets.matching.service_checks
+import platform_assets.monitoring.queues.assets
+import platform_assets.monitoring.queues.checks
 import platform_assets.payments.assets
 import platform_assets.payments.checks
 import platform_assets.payments.money_assets
@@ -29,6 +31,7 @@ DOMAINS = (
     (platform_assets.matching.service_assets, platform_assets.matching.service_checks),
     (platform_assets.payments.assets, platform_assets.payments.checks),
     (platform_assets.payments.money_assets, platform_assets.payments.money_checks),
+    (platform_assets.monitoring.queues.assets, platform_assets.monitoring.queues.checks),
 )
 
 

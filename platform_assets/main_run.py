@@ -129,12 +129,8 @@ def _prepare(settings: Settings, data: Path | None, progress: RunProgress) -> No
     from platform_assets.sandbox import demo
     from platform_assets.sandbox.process import ensure_sandbox
 
-    with progress.preparing("Loading the marketplace"):
-        database = Database(url)
-        try:
-            demo.load_world(settings, database, world or demo.generated_world(settings))
-        finally:
-            database.close()
+    with progress.preparing("Loading the marketplace"), Database(url) as database:
+        demo.load_world(settings, database, world or demo.generated_world(settings))
     with progress.preparing("Starting the local GitHub, Stripe and Gemini APIs"):
         ensure_sandbox(settings)
 
@@ -151,11 +147,8 @@ def _run_jobs(settings: Settings, progress: RunProgress, console: Console) -> No
         # First, since what they do at the gateway is part of what the rest describes.
         _run_job(settings, definitions, RETRIES_JOB, instance, progress, tags={})
         _run_job(settings, definitions, MAIN_JOB, instance, progress, tags={})
-        database = open_database(settings)
-        try:
+        with open_database(settings) as database:
             tags = analytics_run_tags(database, instance, settings.as_of_day)
-        finally:
-            database.close()
         if tags:
             _run_job(settings, definitions, ANALYTICS_JOB, instance, progress, tags=tags)
         else:

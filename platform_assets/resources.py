@@ -17,7 +17,7 @@ import dagster as dg
 from sqlalchemy.engine import make_url
 
 from platform_assets.clients.database import Database
-from platform_assets.settings import Settings, is_off
+from platform_assets.settings import RecoveryMode, Settings, is_off
 
 if TYPE_CHECKING:
     from platform_assets.clients.embedder import Embedder
@@ -230,11 +230,8 @@ def resource_definitions(settings: Settings) -> dict[str, Any]:
     @dg.resource(description="Postgres: the marketplace's tables and the derived ones.")
     @contextmanager
     def database(_: dg.InitResourceContext) -> Iterator[Database]:
-        client = open_database(settings)
-        try:
+        with open_database(settings) as client:
             yield client
-        finally:
-            client.close()
 
     @dg.resource(description="GitHub (PLATFORM_GITHUB_TOKEN, PLATFORM_GITHUB_URL); none when off.")
     @contextmanager
@@ -280,6 +277,12 @@ def resource_definitions(settings: Settings) -> dict[str, Any]:
     def report_options(_: dg.InitResourceContext) -> ReportOptions:
         return ReportOptions(folder=settings.home / "report", currency=settings.report_currency)
 
+    @dg.resource(
+        description="Whether stuck work is freed, only named, or not looked for (PLATFORM_RECOVERY)."
+    )
+    def recovery_mode(_: dg.InitResourceContext) -> RecoveryMode:
+        return settings.recovery
+
     @dg.resource(description="Raises and resolves alerts in a transaction of the caller.")
     def alerts(_: dg.InitResourceContext) -> ModuleType:
         import platform_assets.monitoring.alerting.alerts
@@ -296,5 +299,6 @@ def resource_definitions(settings: Settings) -> dict[str, Any]:
         "embedder": embedder,
         "payment_rules": rules,
         "clock": clock,
+        "recovery_mode": recovery_mode,
         "report_options": report_options,
     }

@@ -139,15 +139,24 @@ TIMETABLE: tuple[Entry, ...] = (
         ("payment_analytics",),
         Overlap.SERIALIZE,
     ),
+    Entry(
+        "collect_task_queue_metrics", "1-59/5 * * * *", "monitoring", ("task_queue_metrics",), Overlap.SKIP
+    ),
+    Entry(
+        "monitor_and_recover_task_queues", "6-59/10 * * * *", "monitoring", ("queue_recovery",), Overlap.SKIP
+    ),
     Entry("check_performance_thresholds", "*/10 * * * *", "monitoring", None, Overlap.SKIP),
 )
 
 PARTITIONED = "payment_analytics"
 
+MAIN_QUEUE = "ai_services"
+
 RETRIES = "payment_retries"
 RETRIES_JOB = "retry_failed_payments_job"
 ANALYTICS_JOB = "generate_payment_analytics_report_job"
 CHECKS_JOB = "check_performance_thresholds_job"
+RECOVERY_JOB = "monitor_and_recover_task_queues_job"
 MAIN_JOB = "refresh_marketplace"
 """Everything of the main path, for `platform-assets run` and for a first look. The partitioned analytics are not in it,
 nor are the retries: what they do at the gateway changes what all else describes, so they have a job that runs before."""
@@ -174,7 +183,7 @@ def build_jobs() -> "list[UnresolvedAssetJobDefinition]":
         MAIN_JOB,
         selection=dg.AssetSelection.all() - dg.AssetSelection.assets(PARTITIONED, RETRIES),
         description="Refreshes the whole main path once, checks included.",
-        tags={QUEUE_TAG: "ai_services"},
+        tags={QUEUE_TAG: MAIN_QUEUE},
     )
     return [*jobs, main]
 

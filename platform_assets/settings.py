@@ -16,6 +16,8 @@ from platform_assets.errors import PlatformError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
+RecoveryMode = Literal["on", "dry-run", "off"]
+
 OFF = "off"
 """The value that switches a service off by name."""
 
@@ -59,6 +61,7 @@ class Settings(BaseSettings):
         payment_reminder_sender: Address that reminders come from.
         report_currency: ISO 4217 code that the payment report converts to, at rates that the user has loaded; unset
             means that nothing is converted.
+        recovery: `on`, `dry-run` or `off`: whether stuck work is freed, only named, or not even looked for.
         as_of: UTC day for which derived values are computed; unset means today.
         request_timeout_s: Limit of every HTTP call, in seconds.
         sandbox_seed: Seed of the generated marketplace.
@@ -97,6 +100,7 @@ class Settings(BaseSettings):
     payment_reminder_smtp_url: SecretStr | None = None
     payment_reminder_sender: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+$")
     report_currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+    recovery: RecoveryMode = "on"
     as_of: dt.date | None = None
     request_timeout_s: float = Field(default=20.0, gt=0)
     sandbox_seed: int = 20261101

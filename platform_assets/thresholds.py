@@ -80,6 +80,10 @@ FRESHNESS_HOURS: dict[str, Threshold] = {
     "payment_reconciliation": at_most(8, "hours", Severity.ERROR, "every 6 hours; two hours of grace"),
     "overdue_payments": at_most(3, "hours", Severity.ERROR, "hourly; two ticks missed"),
     "payment_retries": at_most(5, "hours", Severity.ERROR, "every 2 hours; two ticks missed"),
+    "task_queue_metrics": at_most(
+        0.5, "hours", Severity.ERROR, "every 5 minutes; five ticks missed is half an hour without a look"
+    ),
+    "queue_recovery": at_most(1, "hours", Severity.ERROR, "every 10 minutes; five ticks missed"),
     "gateway_metrics": at_most(3, "hours", Severity.ERROR, "hourly; two ticks missed"),
 }
 

@@ -33,6 +33,7 @@ MAY_IMPORT_DAGSTER = {
     "matching/service_assets.py",
     "matching/service_checks.py",
     "monitoring/checking/states.py",
+    *(f"monitoring/queues/{name}.py" for name in ("acting", "measuring", "reading", "recover", "snapshot")),
     "profiles/skill_assets.py",
     "profiles/skill_checks.py",
     *(f"profiles/{name}.py" for name in ("cache_assets", "text_assets", "text_checks", "vector_assets")),

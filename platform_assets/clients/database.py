@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -225,6 +225,12 @@ class Database:
             )
         with self.transaction() as own:
             return upsert(own, table, frame, delete_missing=delete_missing, quarantine_as=quarantine_as)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Give back all connections; the next use opens new ones."""

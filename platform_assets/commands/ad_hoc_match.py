@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -139,7 +138,7 @@ def run_match(
         raise AdHocMatchError("There is no text: say in a sentence or more what is to be done, and with what")
     with (
         Console(stderr=True).status("Reading the text and searching …"),
-        closing(open_database(settings)) as database,
+        open_database(settings) as database,
     ):
         answer = match_text(database, open_embedder(), text, limit=limit, rate=rate, as_of=settings.as_of_day)
     if as_json:

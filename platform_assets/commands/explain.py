@@ -29,8 +29,7 @@ def explain_match_command(project_id: str, developer_id: str, as_json: bool) -> 
     from platform_assets.resources import open_database
 
     settings = load_settings()
-    database = open_database(settings)
-    try:
+    with open_database(settings) as database:
         explanation = explain.explain_match(
             database,
             project_id,
@@ -38,8 +37,6 @@ def explain_match_command(project_id: str, developer_id: str, as_json: bool) -> 
             as_of=settings.as_of_day,
             weights=current_weights(database, settings.as_of_day),
         )
-    finally:
-        database.close()
     if as_json:
         click.echo(explain.as_json(explanation))
     else:

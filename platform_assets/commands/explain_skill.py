@@ -42,12 +42,9 @@ def explain_skill(settings: Settings, *, developer: str, skill: str, as_json: bo
     """
     from platform_assets.resources import open_database
 
-    database = open_database(settings)
-    try:
+    with open_database(settings) as database:
         found = find_explanation(database, developer=developer, skill=skill)
         note = calibration_note(database)
-    finally:
-        database.close()
     if as_json:
         click.echo(
             json.dumps({**dataclasses.asdict(found), "calibration": note}, default=str, allow_nan=False)
@@ -65,9 +62,7 @@ def find_explanation(database: Database, *, developer: str, skill: str) -> Expla
     from platform_assets.profiles.evidence_refresh import read_evidence
     from platform_assets.profiles.explanation import explain_confidence
     from platform_assets.profiles.forecasts import model_in_use
-    from platform_assets.profiles.vocabulary import vocabulary_from_frames
-    from platform_assets.table_assets import read_table
-    from platform_assets.tables import platform as tables
+    from platform_assets.profiles.vocabulary_store import read_vocabulary
 
     _require_developer(database, developer)
     evidence = read_evidence(database, [developer], with_reasons=True)
@@ -76,9 +71,7 @@ def find_explanation(database: Database, *, developer: str, skill: str) -> Expla
             f"No evidence has been collected yet for the developer {developer!r}: `platform-assets run` does so, or the "
             "asset `skill_evidence`. If it has run, the developer's row is set aside (`platform-assets checks --failed`)."
         )
-    vocabulary = vocabulary_from_frames(
-        read_table(database, tables.skills), read_table(database, tables.skill_aliases)
-    )
+    vocabulary = read_vocabulary(database)
     skill_id = skill if skill in vocabulary.by_id else vocabulary.resolve(skill)
     if skill_id is None:
         raise UnknownNameError(

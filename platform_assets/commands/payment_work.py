@@ -29,15 +29,12 @@ def show_plan(settings: Settings) -> int:
 
     policy = RetryPolicy(holdout_share=settings.payment_retry_holdout)
     now = dt.datetime.now(dt.UTC)
-    database = open_database(settings)
-    try:
+    with open_database(settings) as database:
         decisions = plan_retries(database, policy, now=now)
         through = read_through(database)
         states = (
             count_states(database, since=now - policy.breaker.window) if policy.breaker else Counter[str]()
         )
-    finally:
-        database.close()
     console = Console(soft_wrap=True)
     table = Table(title=f"Failed payments, {now:%Y-%m-%d %H:%M} UTC")
     table.add_column("payment")
@@ -88,13 +85,10 @@ def settle(settings: Settings, payment_id: str, attempt: int, *, state: str, cha
     from platform_assets.payments.retry_ledger import settle_by_person
     from platform_assets.resources import open_database
 
-    database = open_database(settings)
-    try:
+    with open_database(settings) as database:
         is_settled = settle_by_person(
             database, payment_id, attempt, state=state, charge_id=charge_id, now=dt.datetime.now(dt.UTC)
         )
-    finally:
-        database.close()
     if not is_settled:
         raise NothingToSettleError(
             f"Attempt {attempt} of payment {payment_id} does not wait for a person. `platform-assets checks` names those "

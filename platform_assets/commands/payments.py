@@ -80,9 +80,6 @@ def rates_import(file: Path) -> None:
     from platform_assets.resources import open_database
 
     loaded = read_rates(file)
-    database = open_database(load_settings())
-    try:
+    with open_database(load_settings()) as database:
         counts = write_rates(database, loaded)
-    finally:
-        database.close()
     click.echo(f"{counts.written:,} rates loaded, {counts.unchanged:,} were there already.")

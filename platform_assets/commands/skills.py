@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from platform_assets.settings import load_settings
+
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from platform_assets.clients.database import Database
     from platform_assets.clients.quarantine import BadRow
-    from platform_assets.profiles.vocabulary import Vocabulary
 
 _SHOWN = 5
 
@@ -48,13 +48,17 @@ def import_command(file: Path, format_: str, source: str | None, dry_run: bool) 
     from platform_assets.profiles.taxonomy_files import read_skills
     from platform_assets.profiles.taxonomy_import import plan_skills
     from platform_assets.profiles.vocabulary import PACKAGED
+    from platform_assets.profiles.vocabulary_growth import with_release
+    from platform_assets.profiles.vocabulary_store import read_vocabulary
+    from platform_assets.resources import open_database
     from platform_assets.tables import platform as tables
 
     source = source or format_
     if source in (PACKAGED, "declared", "github"):
         raise click.UsageError(f"--source {source} is a name that the platform itself uses; choose another.")
-    with _open_database() as database:
-        known = _read_vocabulary(database)
+    with open_database(load_settings()) as database:
+        # As it will be after the next run.
+        known = with_release(read_vocabulary(database))
         with _progress(file) as wrap:
             plan = plan_skills(read_skills(file, format_, wrap=wrap), known, source=source)
         if not dry_run:
@@ -95,10 +99,14 @@ def import_labels_command(file: Path, dry_run: bool) -> None:
     """
     from platform_assets.profiles.taxonomy_files import read_samples
     from platform_assets.profiles.taxonomy_import import plan_samples
+    from platform_assets.profiles.vocabulary_growth import with_release
+    from platform_assets.profiles.vocabulary_store import read_vocabulary
+    from platform_assets.resources import open_database
     from platform_assets.tables.skill_texts import labelled_samples
 
-    with _open_database() as database:
-        known = _read_vocabulary(database)
+    with open_database(load_settings()) as database:
+        # As it will be after the next run.
+        known = with_release(read_vocabulary(database))
         with _progress(file) as wrap:
             plan = plan_samples(read_samples(file, wrap=wrap), known)
         written = 0
@@ -120,34 +128,6 @@ def import_labels_command(file: Path, dry_run: bool) -> None:
         "Label that the vocabulary lacks", (f"{label} ({n})" for label, n in plan.unknown_labels.items())
     )
     _print_bad_rows(plan.bad_rows)
-
-
-@contextmanager
-def _open_database() -> Iterator[Database]:
-    from platform_assets.resources import open_database
-    from platform_assets.settings import load_settings
-
-    database = open_database(load_settings())
-    try:
-        yield database
-    finally:
-        database.close()
-
-
-def _read_vocabulary(database: Database) -> Vocabulary:
-    """The vocabulary as it will be after the next run: the release's list with what is stored."""
-    import sqlalchemy as sa
-
-    from platform_assets.profiles.vocabulary import vocabulary_from_frames
-    from platform_assets.profiles.vocabulary_growth import with_release
-    from platform_assets.tables import platform as tables
-
-    return with_release(
-        vocabulary_from_frames(
-            database.read(sa.select(tables.skills).order_by(tables.skills.c.skill_id)),
-            database.read(sa.select(tables.skill_aliases)),
-        )
-    )
 
 
 @contextmanager

@@ -30,9 +30,10 @@ from platform_assets.profiles.gemini_answers import read_texts
 from platform_assets.profiles.graph_projection import RECONCILE_TAG, project
 from platform_assets.profiles.refresh import developers_in_demand, refresh_profiles
 from platform_assets.profiles.skill_graph import skill_edges
-from platform_assets.profiles.text_assets import GROUP, read_vocabulary
+from platform_assets.profiles.text_assets import GROUP
 from platform_assets.profiles.vector_assets import read_skill_vectors
 from platform_assets.profiles.vocabulary import Vocabulary
+from platform_assets.profiles.vocabulary_store import read_vocabulary
 from platform_assets.resources import Clock
 from platform_assets.table_assets import read_table, table_asset, written
 from platform_assets.tables import marketplace

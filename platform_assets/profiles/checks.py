@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ from platform_assets.asset_checks import (
     Measurement,
     check_result,
     freshness_check,
+    last_materialization_metadata,
     open_project_coverage,
     quarantine_checks,
     share,
@@ -102,11 +104,9 @@ def _remaining_quota(database: Database, clock: Clock) -> Measurement:
     metadata=static_metadata(thresholds.GITHUB_FRESHNESS_HOURS),
 )
 def _planned_freshness(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-    event = context.instance.get_latest_materialization_event(dg.AssetKey("developer_profiles"))
-    materialization = event.asset_materialization if event else None
-    told = {name: value.value for name, value in materialization.metadata.items()} if materialization else {}
+    told = last_materialization_metadata(context.instance, "developer_profiles")
     hours = told.get("planned_freshness_hours")
-    details = {
+    details: dict[str, Any] = {
         name: told[name]
         for name in ("points_expected", "points_spendable", "accounts_deferred")
         if name in told
@@ -202,9 +202,7 @@ def _graph_coverage(database: Database, _: Clock) -> Measurement:
 )
 def _projection_counts(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     # What the run itself counted: counted now, a projection under way would look like a difference.
-    event = context.instance.get_latest_materialization_event(dg.AssetKey("skill_graph_projection"))
-    materialization = event.asset_materialization if event else None
-    told = {name: value.value for name, value in materialization.metadata.items()} if materialization else {}
+    told = last_materialization_metadata(context.instance, "skill_graph_projection")
     if told.get("neo4j") == "off":
         return check_result(thresholds.GRAPH_DIFFERING_ELEMENTS, Measurement(0, {"neo4j": "off"}))
     differing = told.get("elements_differing")

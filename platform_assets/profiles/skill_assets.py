@@ -14,7 +14,8 @@ from platform_assets.profiles.evidence_refresh import (
 )
 from platform_assets.profiles.forecasts import ForecastRound, model_in_use, validate_forecasts
 from platform_assets.profiles.skills import profiles_from_evidence
-from platform_assets.profiles.text_assets import GROUP, read_vocabulary
+from platform_assets.profiles.text_assets import GROUP
+from platform_assets.profiles.vocabulary_store import read_vocabulary
 from platform_assets.resources import Clock
 from platform_assets.table_assets import measured, table_asset, written
 from platform_assets.tables import marketplace

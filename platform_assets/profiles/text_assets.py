@@ -1,4 +1,4 @@
-"""The asset of skills that developers' own texts show, and the vocabulary that all reading of texts starts from."""
+"""The asset of skills that developers' own texts show. What their repositories show is `skill_assets`."""
 
 from functools import partial
 from typing import Any
@@ -6,15 +6,14 @@ from typing import Any
 import dagster as dg
 
 from platform_assets.clients.contract import read_contract
-from platform_assets.clients.database import Database, WriteCounts
+from platform_assets.clients.database import Database
 from platform_assets.clients.embedder import Embedder
 from platform_assets.clients.gemini import GeminiClient
 from platform_assets.clients.github import GithubClient
 from platform_assets.profiles.developer_texts import developer_texts
 from platform_assets.profiles.readmes import own_repositories, refresh_readmes
 from platform_assets.profiles.text_refresh import refresh_text_skills
-from platform_assets.profiles.vocabulary import Vocabulary, vocabulary_from_frames
-from platform_assets.profiles.vocabulary_growth import grow_vocabulary
+from platform_assets.profiles.vocabulary_store import refresh_vocabulary
 from platform_assets.resources import Clock
 from platform_assets.table_assets import read_table, table_asset, written
 from platform_assets.tables import marketplace, skill_texts
@@ -22,34 +21,6 @@ from platform_assets.tables import platform as tables
 from platform_assets.tables.github_accounts import github_accounts
 
 GROUP = "profiles"
-
-
-def read_vocabulary(database: Database) -> Vocabulary:
-    """The vocabulary as stored; empty before the first run."""
-    return vocabulary_from_frames(
-        read_table(database, tables.skills), read_table(database, tables.skill_aliases)
-    )
-
-
-def refresh_vocabulary(database: Database) -> tuple[Vocabulary, WriteCounts]:
-    """Add the release's list and every name met in the marketplace and on GitHub.
-
-    Returns:
-        The vocabulary, and how many of its rows were written.
-    """
-    developers = read_contract(database, marketplace.developers).rows
-    contracts = read_contract(database, marketplace.contracts).rows
-    projects = read_contract(database, marketplace.projects).rows
-    grown = grow_vocabulary(
-        read_vocabulary(database),
-        read_table(database, tables.developer_repositories),
-        [*developers["declared_skills"], *projects["declared_skills"], *contracts["skills_used"]],
-    )
-    with database.transaction() as connection:
-        counts = database.upsert(tables.skills, grown.skills, connection=connection) + database.upsert(
-            tables.skill_aliases, grown.aliases, connection=connection
-        )
-    return read_vocabulary(database), counts
 
 
 @table_asset(
@@ -72,11 +43,16 @@ def developer_text_skills(
     bears out. Where it is off, over budget or failing, it is what the text spells or its first sentences mean.
     """
     developers = read_contract(database, marketplace.developers)
-    vocabulary, _ = refresh_vocabulary(database)
-    profiles = read_table(database, tables.developer_profiles)
-    own = own_repositories(
-        read_table(database, tables.developer_repositories), read_table(database, github_accounts)
+    contracts = read_contract(database, marketplace.contracts).rows
+    projects = read_contract(database, marketplace.projects).rows
+    repositories = read_table(database, tables.developer_repositories)
+    vocabulary = refresh_vocabulary(
+        database,
+        repositories,
+        [*developers.rows["declared_skills"], *projects["declared_skills"], *contracts["skills_used"]],
     )
+    profiles = read_table(database, tables.developer_profiles)
+    own = own_repositories(repositories, read_table(database, github_accounts))
     readmes = refresh_readmes(
         database,
         github,

@@ -148,9 +148,7 @@ class Recoverer:
         return read_runs(self._instance, [run_id]).get(run_id)
 
     def _fail_orphaned(self, action: Action) -> None:
-        fail_run(
-            self._instance, DeadRun(action.details["run_id"], action.details["job_name"], action.reason)
-        )
+        fail_run(self._instance, DeadRun(action.details["run_id"], action.details["job_name"], action.reason))
 
     def _terminate_stuck(self, action: Action) -> None:
         run_id = action.details["run_id"]

@@ -149,11 +149,11 @@ def read_unsettled(database: Database, *, kind: ActionKind | None = None) -> lis
         kind: Only those of one kind.
     """
     table = queue_recovery
-    wanted = table.c.state.in_(UNSETTLED)
+    query = sa.select(table).where(table.c.state.in_(UNSETTLED)).order_by(table.c.recovery_id)
     if kind is not None:
-        wanted &= table.c.action == kind.value
+        query = query.where(table.c.action == kind.value)
     with database.transaction() as connection:
-        rows = connection.execute(sa.select(table).where(wanted).order_by(table.c.recovery_id)).all()
+        rows = connection.execute(query).all()
     return [
         Unsettled(
             row.recovery_id,

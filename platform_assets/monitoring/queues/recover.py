@@ -95,9 +95,7 @@ def _look_again(
     recoverer: Recoverer, database: Database, unsettled: Unsettled, *, now: dt.datetime
 ) -> Outcome:
     seen = recoverer.observe(unsettled.action, recovery_id=unsettled.recovery_id)
-    state = ledger.settle(
-        database, unsettled, is_repaired=seen.is_repaired, state_after=seen.state, now=now
-    )
+    state = ledger.settle(database, unsettled, is_repaired=seen.is_repaired, state_after=seen.state, now=now)
     return Outcome(unsettled.action, state)
 
 

@@ -9,7 +9,6 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-import pandas as pd
 import sqlalchemy as sa
 
 from platform_assets.clients.database import Database, is_among
@@ -98,10 +97,9 @@ def read_last_looks(database: Database, *, now: dt.datetime) -> dict[str, LastLo
         .order_by(table.c.kind, table.c.name, table.c.measured_at.desc())
         .distinct(table.c.kind, table.c.name)
     )
-    return {row["name"]: _last_look(row) for row in frame.to_dict("records")}
-
-
-def _last_look(row: Mapping[str, pd.Timestamp]) -> LastLook:
-    return LastLook(
-        row["measured_at"].to_pydatetime(), row["window_ended_at"].to_pydatetime(), str(row["cadence"])
-    )
+    return {
+        row["name"]: LastLook(
+            row["measured_at"].to_pydatetime(), row["window_ended_at"].to_pydatetime(), row["cadence"]
+        )
+        for row in frame.to_dict("records")
+    }

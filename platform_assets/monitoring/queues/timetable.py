@@ -3,6 +3,7 @@
 from platform_assets.monitoring.queues.model import Timetable
 from platform_assets.schedules import MAIN_JOB, MAIN_QUEUE, TIMETABLE, Overlap
 from platform_assets.sensors import build_sensors
+from platform_assets.table_assets import PLATFORM_OWNER, owner_of_queue
 
 
 def code_timetable() -> Timetable:
@@ -18,3 +19,9 @@ def code_timetable() -> Timetable:
             sensor.name: float(sensor.minimum_interval_seconds or 0) for sensor in build_sensors([])
         },
     )
+
+
+def owners_of_tickers() -> dict[str, str]:
+    """The team that answers for each schedule and sensor, by name."""
+    schedules = {entry.name: owner_of_queue(entry.queue) for entry in TIMETABLE}
+    return {**schedules, **{sensor.name: PLATFORM_OWNER for sensor in build_sensors([])}}
