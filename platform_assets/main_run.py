@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from platform_assets.errors import PlatformError
 from platform_assets.local_ui import prepare_dagster_home
+from platform_assets.monitoring.checking.model import DEFAULT_HISTORY
 from platform_assets.settings import ConfigurationError, Settings
 
 if TYPE_CHECKING:
@@ -211,6 +212,7 @@ def report_checks(
     format_: str,
     group: str | None = None,
     failed_only: bool = False,
+    history: int = DEFAULT_HISTORY,
     write_files: bool = False,
     console: Console | None = None,
 ) -> int:
@@ -218,9 +220,10 @@ def report_checks(
 
     Args:
         settings: The settings.
-        format_: `table`, `json` or `html`.
+        format_: `table`, `json`, `html`, `md` or `junit`.
         group: Only the checks of this group.
         failed_only: Only the checks that failed.
+        history: How many of the last evaluations of each check to show.
         write_files: Also write HTML and JSON under `<home>/report/`.
         console: Where a table goes; by default standard output.
 
@@ -235,12 +238,24 @@ def report_checks(
     now = dt.datetime.now(dt.UTC)
     with open_instance(settings) as instance:
         states = read_check_states(
-            build_definitions(settings).resolve_asset_graph(), instance, group=group, failed_only=failed_only
+            build_definitions(settings).resolve_asset_graph(),
+            instance,
+            group=group,
+            failed_only=failed_only,
+            history=history,
         )
     if format_ == "json":
         click.echo(report.render_json(states, generated_at=now))
     elif format_ == "html":
         click.echo(report.render_html(states, generated_at=now))
+    elif format_ == "md":
+        from platform_assets.monitoring.checking.markdown import render_markdown
+
+        click.echo(render_markdown(states, generated_at=now), nl=False)
+    elif format_ == "junit":
+        from platform_assets.monitoring.checking.junit import render_junit
+
+        click.echo(render_junit(states, generated_at=now))
     else:
         report.render_table(states, console, generated_at=now)
     if write_files:

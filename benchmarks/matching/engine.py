@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from benchmarks.matching.world import World
-from platform_assets.matching.filters import Filters, allowed_pairs
+from platform_assets.matching.filters import Filters, allowed_pairs, eligible_developers
 from platform_assets.matching.kernels import best_kernel
 from platform_assets.matching.top_k import BestPairs, best_pairs
 
@@ -20,7 +20,13 @@ def fresh_filters(world: World) -> Filters:
 
 def run_engine(world: World, filters: Filters, *, count: int) -> BestPairs:
     """The best developers of every project."""
-    return best_pairs(world.projects, world.developers, partial(allowed_pairs, filters), count=count)
+    return best_pairs(
+        world.projects,
+        world.developers,
+        partial(allowed_pairs, filters),
+        count=count,
+        eligible=eligible_developers(filters),
+    )
 
 
 def kernel_name(world: World) -> str:

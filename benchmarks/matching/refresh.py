@@ -20,7 +20,7 @@ from benchmarks.matching.world import World, make_world
 from platform_assets.matching import refresh
 from platform_assets.matching.candidates import PLACES
 from platform_assets.matching.features import DeveloperFeatures
-from platform_assets.matching.filters import allowed_pairs
+from platform_assets.matching.filters import allowed_pairs, eligible_developers
 from platform_assets.matching.lists import cut
 from platform_assets.matching.repositories import Integers
 
@@ -81,7 +81,8 @@ def measure_refresh(
 
 def world_side(world: World) -> refresh.Side:
     """The developers of a world as a refresh takes them."""
-    return refresh.Side(world.developers, partial(allowed_pairs, world.filters))
+    rules = world.filters
+    return refresh.Side(world.developers, partial(allowed_pairs, rules), eligible_developers(rules))
 
 
 def selected(world: World, rows: Integers, names: Integers) -> World:

@@ -17,12 +17,12 @@ import numpy.typing as npt
 from platform_assets.matching.features import DeveloperFeatures
 from platform_assets.matching.kernels import (
     BFLOAT16,
+    Columns,
     DeveloperSide,
     Kernel,
     ProjectSide,
     Rough,
     rough_products,
-    sparse_products,
 )
 from platform_assets.matching.project_rows import ProjectRows
 from platform_assets.matching.repositories import Floats, Integers
@@ -37,8 +37,18 @@ PairFilter = Callable[[Integers, Integers], Mask]
 _GROUP = 16
 """Developers whose best stands for all of them when a first threshold is looked for."""
 
-_WANTED_TIMES = (3, 12, 48)
-"""Pairs with which a first threshold is looked for, in multiples of those wanted: more where filters refuse more."""
+_FIRST_TIMES = 3
+"""Pairs with which a first threshold is looked for, in multiples of those wanted."""
+
+_ATTEMPTS = 3
+_SAFETY, _MOST_TIMES_MORE = 1.3, 8
+"""How often it is looked for, each time with as many more as filters refused, and some more."""
+
+_ABOVE_OFFSET = 0.25
+"""Where the smallest sum that matters is to lie: above 0, so that numbers compare as their bits do, and near it."""
+
+_ROUNDINGS = 2
+"""How often a result is rounded: by the product, and when the sparse product is added."""
 
 _PAIRS_AT_ONCE = 2**18
 
@@ -62,13 +72,12 @@ class _Survivors:
     def kept(self, mask: Mask) -> _Survivors:
         return _Survivors(self.rows[mask], self.developers[mask], self.lower[mask], self.upper[mask])
 
-    def joined(self, others: list[_Survivors]) -> _Survivors:
-        everything = [self, *others]
+    def joined(self, other: _Survivors) -> _Survivors:
         return _Survivors(
-            np.concatenate([some.rows for some in everything]),
-            np.concatenate([some.developers for some in everything]),
-            np.concatenate([some.lower for some in everything]),
-            np.concatenate([some.upper for some in everything]),
+            np.concatenate([self.rows, other.rows]),
+            np.concatenate([self.developers, other.developers]),
+            np.concatenate([self.lower, other.lower]),
+            np.concatenate([self.upper, other.upper]),
         )
 
 
@@ -82,6 +91,7 @@ class ProjectBlock:
         self,
         projects: ProjectRows,
         side: ProjectSide,
+        columns: Columns,
         rows: slice,
         *,
         count: int,
@@ -94,7 +104,8 @@ class ProjectBlock:
         Args:
             projects: All projects.
             side: All projects as the kernel reads them.
-            rows: Which of them are the block's.
+            columns: What the kernel's columns stand for.
+            rows: Which of the projects are the block's.
             count: How many developers each project wants.
             at_least: Score below which a project's pairs don't matter, shape (all projects,).
             weights: What terms are worth.
@@ -104,46 +115,20 @@ class ProjectBlock:
         self._side = side
         self._span = rows
         self._error = side.error[rows]
+        self._groups = (columns.ceilings.rate_groups[rows], columns.ceilings.hours_groups[rows])
         self._count = count
         self._weights = weights
         self._kernel = kernel
+        self._relative = _ROUNDINGS * kernel.result_roundoff
         self._thresholds = at_least[rows].astype(np.float64)
         self._survivors = _NOBODY
-        # What a pair's rate and availability add at most: nothing where the project does not say what it wants.
-        self._largest_rest = weights.rate.value * ~np.isnan(
-            projects.affordable_rate_minor[rows]
-        ) + weights.availability.value * ~np.isnan(projects.hours_per_week[rows])
 
-    def see(
-        self,
-        developers: DeveloperFeatures,
-        positions: Integers,
-        side: DeveloperSide,
-        allowed: PairFilter,
-    ) -> None:
+    def see(self, developers: DeveloperFeatures, side: DeveloperSide, allowed: PairFilter) -> None:
         """Compare the projects with a chunk of developers."""
-        rough = _comparable(rough_products(self._side, self._span, side, self._kernel), self._kernel)
-        rows, columns, values = sparse_products(self._side, self._span, side)
-        chunk = _Chunk(
-            developers,
-            positions,
-            rough,
-            np.empty(rough.shape, dtype=np.bool_),
-            rows,
-            columns * rough.shape[1] + rows,
-            values,
-        )
-        for times in _WANTED_TIMES:
-            unbounded = np.flatnonzero(np.isneginf(self._thresholds))
-            if not len(unbounded) or len(positions) < _GROUP * self._count:
-                break
-            self._promising(chunk, unbounded, times * self._count)
-            self._raise_thresholds(self._look(chunk, allowed))
-        self._possible(chunk)
-        found = self._look(chunk, allowed)
-        survivors = self._survivors.joined(found)
-        self._raise_thresholds([survivors])
-        self._survivors = survivors.kept(survivors.upper >= self._thresholds[survivors.rows])
+        chunk = self._compared(developers, side)
+        self._find_thresholds(chunk, allowed)
+        needed = self._thresholds - self._error - chunk.offsets
+        self._look(chunk, _at_most(needed / (1 + self._relative), self._kernel), allowed)
 
     def best(self, developers: DeveloperFeatures, at_least: Floats) -> tuple[Integers, Integers, Scores]:
         """Rows and developers of each project's best among all that were seen, best first, with their exact scores."""
@@ -156,69 +141,82 @@ class ProjectBlock:
         kept = order[(places < self._count) & (scores.points[order] >= at_least[rows[order]])]
         return rows[kept], positions[kept], scores.rows(kept)
 
-    def _promising(self, chunk: _Chunk, rows: Integers, count: int) -> None:
-        """Mark about `count` pairs of high approximate score of each of some rows: they give a first threshold."""
+    def _compared(self, developers: DeveloperFeatures, side: DeveloperSide) -> _Chunk:
+        """Approximate sums of the chunk's pairs, each less than its project's offset."""
+        dense = self._side.dense[self._span]
+        reach = np.minimum(self._thresholds, self._side.largest[self._span]) - self._error
+        offsets = _on_grid(np.where(np.isneginf(reach), 0.0, reach - _ABOVE_OFFSET))
+        # Of the block's own rows.
+        dense[:, -1] = _like(-offsets, dense)
+        rough = _comparable(rough_products(dense, side, self._kernel), self._kernel)
+        # Developer by developer, as the sums lie in memory.
+        sparse = (self._side.sparse[self._span] @ side.sparse).tocsc()
+        pairs = np.repeat(np.arange(len(rough)) * len(offsets), np.diff(sparse.indptr)) + sparse.indices
+        sums = rough.ravel()
+        sums[pairs] = _rounded(_values(sums[pairs], self._kernel) + sparse.data, self._kernel)
+        return _Chunk(developers, side, rough, offsets, np.full(len(offsets), _largest(rough), rough.dtype))
+
+    def _find_thresholds(self, chunk: _Chunk, allowed: PairFilter) -> None:
+        """Look at pairs of high approximate score of projects that know of nobody yet."""
         groups = len(chunk.rough) // _GROUP
-        grouped = chunk.rough[: groups * _GROUP].reshape(_GROUP, groups, chunk.width).max(axis=0)
-        place = groups - min(groups, count)
-        # No pair of another row reaches the largest number there is.
-        largest = np.inf if chunk.rough.dtype.kind == "f" else np.iinfo(chunk.rough.dtype).max
-        thresholds = np.full(chunk.width, largest, dtype=chunk.rough.dtype)
-        thresholds[rows] = np.partition(np.ascontiguousarray(grouped[:, rows].T), place, axis=1)[:, place]
-        np.greater_equal(chunk.rough, thresholds, out=chunk.marked)
+        wanted = np.full(len(self._thresholds), _FIRST_TIMES * self._count)
+        for _ in range(_ATTEMPTS):
+            rows = np.flatnonzero(np.isneginf(self._thresholds))
+            if not len(rows) or groups < self._count:
+                break
+            grouped = chunk.rough[: groups * _GROUP].reshape(_GROUP, groups, -1).max(axis=0)[:, rows].T
+            ordered = np.sort(grouped, axis=1)
+            lowest = np.full(len(self._thresholds), _largest(chunk.rough), dtype=chunk.rough.dtype)
+            lowest[rows] = ordered[np.arange(len(rows)), groups - np.minimum(groups, wanted[rows])]
+            self._look(chunk, lowest, allowed)
+            found = np.bincount(self._survivors.rows, minlength=len(wanted))
+            more = _SAFETY * self._count / np.maximum(found, 1)
+            wanted = np.ceil(wanted * np.clip(more, _SAFETY, _MOST_TIMES_MORE)).astype(np.int64)
 
-    def _possible(self, chunk: _Chunk) -> None:
-        """Mark the pairs whose upper bound may reach the threshold: all others surely don't."""
-        relative = self._kernel.result_roundoff
-        needed = self._thresholds - self._error - self._largest_rest
-        np.greater_equal(chunk.rough, _at_most(needed / (1 + relative), self._kernel), out=chunk.marked)
-        rough = _values(chunk.rough.ravel()[chunk.sparse_pairs], self._kernel)
-        upper = rough + relative * np.abs(rough) + chunk.sparse_values
-        lifted = chunk.sparse_pairs[upper >= needed[chunk.sparse_rows]]
-        chunk.marked.ravel()[lifted] = True
+    def _look(self, chunk: _Chunk, lowest: npt.NDArray[Any], allowed: PairFilter) -> None:
+        """Bound the pairs whose sums reach their row's lowest and that were not looked at before."""
+        marked = chunk.rough >= lowest
+        seen = chunk.looked_down_to < _largest(chunk.rough)
+        if seen.any():
+            marked &= chunk.rough < chunk.looked_down_to
+        np.minimum(chunk.looked_down_to, lowest, out=chunk.looked_down_to)
+        pairs = np.flatnonzero(marked)
+        for start in range(0, len(pairs), _PAIRS_AT_ONCE):
+            found = self._bounded(chunk, pairs[start : start + _PAIRS_AT_ONCE], allowed)
+            survivors = self._survivors.joined(found)
+            self._raise_thresholds(survivors)
+            self._survivors = survivors.kept(survivors.upper >= self._thresholds[survivors.rows])
 
-    def _look(self, chunk: _Chunk, allowed: PairFilter) -> list[_Survivors]:
-        """Bounds of those of the marked pairs that may be matched and reach the threshold."""
-        pairs = np.flatnonzero(chunk.marked)
-        sparse_part = np.zeros(len(pairs), dtype=np.float32)
-        is_marked = chunk.marked.ravel()[chunk.sparse_pairs]
-        sparse_part[np.searchsorted(pairs, chunk.sparse_pairs[is_marked])] = chunk.sparse_values[is_marked]
-        return [
-            self._bounded(chunk, pairs[start:end], sparse_part[start:end], allowed)
-            for start in range(0, len(pairs), _PAIRS_AT_ONCE)
-            for end in [start + _PAIRS_AT_ONCE]
-        ]
-
-    def _bounded(self, chunk: _Chunk, pairs: Integers, sparse_part: Rough, allowed: PairFilter) -> _Survivors:
-        places = pairs // chunk.width
-        rows, positions = pairs - places * chunk.width, chunk.positions[places]
+    def _bounded(self, chunk: _Chunk, pairs: Integers, allowed: PairFilter) -> _Survivors:
+        """Bounds of those of the pairs that may be matched and reach the threshold."""
+        places, rows = np.divmod(pairs, chunk.rough.shape[1])
+        positions = chunk.side.positions[places]
         may_match = allowed(rows + self._span.start, positions)
-        pairs, rows, positions = pairs[may_match], rows[may_match], positions[may_match]
+        pairs, places, rows, positions = (some[may_match] for some in (pairs, places, rows, positions))
         project_rows = rows + self._span.start
-        rough = _values(chunk.rough.ravel()[pairs], self._kernel)
-        weights = self._weights
-        score = (
-            rough
-            + sparse_part[may_match]
-            + weights.rate.value
-            * np.nan_to_num(rate_terms(self._projects, chunk.developers, project_rows, positions))
-            + weights.availability.value
-            * np.nan_to_num(availability_terms(self._projects, chunk.developers, project_rows, positions))
-        )
-        off = self._error[rows] + self._kernel.result_roundoff * np.abs(rough)
+        rough = _values(chunk.rough.ravel()[pairs], self._kernel).astype(np.float64)
+        ceilings = chunk.side.ceilings
+        terms = [
+            self._weights.rate.value * rate_terms(self._projects, chunk.developers, project_rows, positions),
+            self._weights.availability.value
+            * availability_terms(self._projects, chunk.developers, project_rows, positions),
+        ]
+        score = rough + chunk.offsets[rows]
+        for term, groups in zip(terms, self._groups):
+            score += np.nan_to_num(term) - ceilings[places, groups[rows]]
+        off = self._error[rows] + self._relative * np.abs(rough)
         survivors = _Survivors(rows, positions, score - off, score + off)
         return survivors.kept(survivors.upper >= self._thresholds[rows])
 
-    def _raise_thresholds(self, found: list[_Survivors]) -> None:
+    def _raise_thresholds(self, found: _Survivors) -> None:
         """Let each threshold be the `count`-th largest lower bound of its row, if that is higher."""
-        for some in found:
-            counts = np.bincount(some.rows, minlength=len(self._thresholds))
-            # Row and bound in one whole number, as sorting numbers is many times quicker than sorting by keys.
-            ordered = np.sort((some.rows << 32) | _falling(some.lower))
-            rows = np.flatnonzero(counts >= self._count)
-            places = (np.cumsum(counts) - counts)[rows] + self._count - 1
-            bounds = _from_falling(ordered[places] & 0xFFFFFFFF)
-            self._thresholds[rows] = np.maximum(self._thresholds[rows], bounds)
+        counts = np.bincount(found.rows, minlength=len(self._thresholds))
+        # Row and bound in one whole number, as sorting numbers is many times quicker than sorting by keys.
+        ordered = np.sort((found.rows << 32) | _falling(found.lower))
+        rows = np.flatnonzero(counts >= self._count)
+        places = (np.cumsum(counts) - counts)[rows] + self._count - 1
+        bounds = _from_falling(ordered[places] & 0xFFFFFFFF)
+        self._thresholds[rows] = np.maximum(self._thresholds[rows], bounds)
 
 
 @dataclass(frozen=True)
@@ -227,25 +225,18 @@ class _Chunk:
 
     Attributes:
         developers: All developers.
-        positions: Which of them are the chunk's.
-        rough: Approximate dense scores, in a form in which larger is better, shape (developers, rows).
-        marked: Pairs to look at, of the same shape.
-        sparse_rows: Rows of pairs that share a sparse skill or word, ascending.
-        sparse_pairs: The pairs.
-        sparse_values: What that adds to their score.
+        side: Those of the chunk.
+        rough: Approximate sums, of which a term may be too high, in a form in which larger is better, shape (developers,
+            rows).
+        offsets: What sums are short of scores, for each row.
+        looked_down_to: Pairs with sums from this on have been looked at, for each row.
     """
 
     developers: DeveloperFeatures
-    positions: Integers
+    side: DeveloperSide
     rough: npt.NDArray[Any]
-    marked: Mask
-    sparse_rows: Integers
-    sparse_pairs: Integers
-    sparse_values: Rough
-
-    @property
-    def width(self) -> int:
-        return int(self.rough.shape[1])
+    offsets: Floats
+    looked_down_to: npt.NDArray[Any]
 
 
 def _comparable(product: Any, kernel: Kernel) -> npt.NDArray[Any]:
@@ -262,11 +253,43 @@ def _comparable(product: Any, kernel: Kernel) -> npt.NDArray[Any]:
     return bits
 
 
-def _values(comparable: npt.NDArray[Any], kernel: Kernel) -> Floats:
+def _values(comparable: npt.NDArray[Any], kernel: Kernel) -> Rough:
     """The products that `_comparable` stands for."""
     if kernel is BFLOAT16:
         comparable = (comparable.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
-    return comparable.astype(np.float64)
+    return comparable
+
+
+def _rounded(values: Rough, kernel: Kernel) -> npt.NDArray[Any]:
+    """Values in the form of `_comparable`, each rounded to the nearest of the kernel's format."""
+    if kernel is not BFLOAT16:
+        return values
+    import torch
+
+    return _comparable(torch.from_numpy(values).to(torch.bfloat16), kernel)
+
+
+def _largest(rough: npt.NDArray[Any]) -> Any:
+    """What no comparable number reaches."""
+    return np.inf if rough.dtype.kind == "f" else np.iinfo(rough.dtype).max
+
+
+def _on_grid(values: Floats) -> Floats:
+    """Values cut to 8 significant bits: numbers of every kernel's format."""
+    return (
+        (values.astype(np.float32).view(np.uint32) & np.uint32(0xFFFF0000))
+        .view(np.float32)
+        .astype(np.float64)
+    )
+
+
+def _like(values: Floats, dense: Any) -> Any:
+    """Values as a column of the kernel's matrix."""
+    if isinstance(dense, np.ndarray):
+        return values
+    import torch
+
+    return torch.from_numpy(values).to(dense.dtype)
 
 
 def _at_most(values: Floats, kernel: Kernel) -> npt.NDArray[Any]:

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from platform_assets.matching.features import texts_of
 from platform_assets.matching.repositories import Floats, Integers
 
 Mask = npt.NDArray[np.bool_]
@@ -103,8 +102,8 @@ class Filters:
     @cached_property
     def currencies(self) -> tuple[Integers, Integers]:
         """Numbers of the currencies of developers and of projects; equal for equal ones, and for none."""
-        both = np.concatenate([texts_of(self.developers["currency"]), texts_of(self.projects["currency"])])
-        codes = np.unique(both, return_inverse=True)[1].astype(np.int64)
+        both = pd.concat([self.developers["currency"], self.projects["currency"]], ignore_index=True)
+        codes = pd.factorize(both)[0].astype(np.int64)
         return codes[: len(self.developers)], codes[len(self.developers) :]
 
     @cached_property
@@ -150,9 +149,9 @@ class Filters:
         return mask
 
     def _pair_set(self, places: pd.Series, developer_ids: pd.Series) -> _PairSet:
-        positions = developer_ids.map(self.developer_positions)
-        is_here = (places.notna() & positions.notna()).to_numpy(dtype=np.bool_)
-        own = positions.to_numpy()[is_here].astype(np.int64)
+        positions = pd.Index(self.developers["developer_id"]).get_indexer(developer_ids)
+        is_here = places.notna().to_numpy(dtype=np.bool_) & (positions >= 0)
+        own = positions[is_here].astype(np.int64)
         has_any = np.zeros(len(self.developers), dtype=np.bool_)
         has_any[own] = True
         return _PairSet(
@@ -188,6 +187,16 @@ def allowed_pairs(filters: Filters, projects: Integers, developers: Integers) ->
     for passes in FILTERS.values():
         mask &= passes(filters, projects, developers)
     return mask
+
+
+def eligible_developers(filters: Filters) -> Mask:
+    """Which developers any project could be matched with: who is not among them passes for none."""
+    starts = filters.latest_starts[filters.is_open]
+    if not len(starts):
+        return np.zeros(len(filters.developers), dtype=np.bool_)
+    # Unlike max, it takes an unknown day for none.
+    eligible: Mask = filters.is_active & (filters.available_from <= np.fmax.reduce(starts))
+    return eligible
 
 
 def why_not(filters: Filters, project_id: str, developer_id: str) -> list[str]:

@@ -308,6 +308,7 @@ def read_side(
             as_of=market.as_of,
         ),
         partial(filters.allowed_pairs, rules),
+        filters.eligible_developers(rules),
     )
 
 

@@ -1,19 +1,20 @@
 """Fast approximate scores of many developers with many projects, and a proven bound on how far off they are.
 
-The part of the score that is a sum of products is laid out as one matrix product: the dimensions of the vectors, the
-skills and words that cost most to look up one by one, and what a developer brings to every project. What is left, skills
-and words that few have, is a sparse product. Which pairs are looked at again is `blocks`.
+The score is laid out as one matrix product: the dimensions of the vectors, the skills and words that cost most to look up
+one by one, what a developer brings to every project, upper bounds of what depends on the pair in other ways (`ceilings`),
+and minus what a project already knows to be out of reach, as small numbers are rounded less. What is left, skills and
+words that few have, is a sparse product. Which pairs are looked at again is `blocks`.
 
 The bound. Let a and b be rows of the two sides with n columns, â and b̂ what is left of them in the kernel's format with
-unit roundoff u (2⁻⁹ for bfloat16, 2⁻²⁴ for float32), so that |âᵢ - aᵢ| ≤ u|aᵢ| and |b̂ᵢ - bᵢ| ≤ u|bᵢ|. A sum of n products
-in float32, in any order, is off by at most γₙ Σ|âᵢb̂ᵢ| with γₙ = n·2⁻²⁴ / (1 - n·2⁻²⁴) (Higham, Accuracy and Stability of
-Numerical Algorithms, section 3.1). So with M ≥ Σ|aᵢbᵢ|
+unit roundoff u (2⁻⁹ for bfloat16, 2⁻²⁴ for float32). A sum of n products in float32, in any order, is off by at most
+γₙ Σ|âᵢb̂ᵢ| with γₙ = n·2⁻²⁴ / (1 - n·2⁻²⁴) (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1). So
 
-    |product - Σaᵢbᵢ| ≤ ((1 + u)²(1 + γₙ) - 1) · M.
+    |product - Σaᵢbᵢ| ≤ Σ|âᵢ - aᵢ||b̂ᵢ| + Σ|aᵢ||b̂ᵢ - bᵢ| + γₙ Σ|âᵢb̂ᵢ|.
 
-M = meaning weight + Σ of the project's dense columns + largest |standing|: vectors have length 1 (Cauchy-Schwarz) and all
-other entries of developers lie between 0 and 1. A bfloat16 result is rounded once more, by at most u / (1 - u) of itself.
-The largest of several approximations is off by no more than the worst of them.
+|b̂ᵢ - bᵢ| ≤ u|bᵢ|, and what rounding took from a project is computed, not estimated. Vectors have length 1, so their part of
+the sums is bounded by Cauchy-Schwarz; developers' skills and words lie between 0 and 1; all other columns are numbers of
+the format to begin with. A result in bfloat16 is rounded once more, and again when the sparse product is added to it, by
+at most u / (1 - u) of itself each time. The largest of several approximations is off by no more than the worst of them.
 """
 
 from __future__ import annotations
@@ -24,20 +25,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from platform_assets.matching.ceilings import Ceilings, ceilings_of, plan_ceilings
 from platform_assets.matching.features import DeveloperFeatures
 from platform_assets.matching.project_rows import ProjectRows
-from platform_assets.matching.repositories import Floats, Integers, sparse_matrix
+from platform_assets.matching.repositories import Floats, Integers
 from platform_assets.matching.scoring import TERMS, UNITS_PER_POINT, recency_terms, reputation_terms
 from platform_assets.matching.weights import Weights
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-DENSE_COLUMNS = 252
-"""Skills and words in the matrix product. With 384 dimensions and four columns of standing that is 640 columns."""
+DENSE_COLUMNS = 251
+"""Ceilings, skills and words in the matrix product: 640 columns, with 384 dimensions, four of standing and one of offset."""
 
 STANDING_PARTS = 4
 """Numbers of the kernel's format whose sum stands for a developer's standing: four of 8 bits are as good as float32."""
+
+_SAMPLED = 16
+"""One of so many entries of developers' skills and words is looked at to tell which are common."""
 
 _LARGE_WORK = 2.0**34
 """Multiplications from which loading torch, a second or two, pays."""
@@ -52,7 +57,7 @@ class Kernel:
     Attributes:
         name: `bfloat16` or `float32`.
         unit_roundoff: Largest relative error of a number put into the format.
-        result_roundoff: Largest error of a result relative to itself, beyond that of the sum.
+        result_roundoff: Largest error of a result relative to itself, beyond that of the sum, each time it is rounded.
     """
 
     name: str
@@ -75,65 +80,56 @@ def best_kernel(developers_count: int, projects_count: int, dimensions: int) -> 
 
 @dataclass(frozen=True)
 class Columns:
-    """Where the skills and words that projects ask for have their place.
+    """What the columns beside the vectors' stand for.
 
     Attributes:
-        skill_slots: Slot of each skill; dense ones come first, then sparse ones; -1 for one that nobody asks for.
-        word_slots: Slot of each word, counted on with those of skills.
-        dense_count: Number of dense slots.
-        sparse_count: Number of sparse slots.
+        dense: Of the columns of developers' skills, and of those of their words: which are in the matrix product.
+        sparse: The same of all others that any project asks for.
+        ceilings: Groups of projects whose terms are bounded together.
     """
 
-    skill_slots: npt.NDArray[np.int32]
-    word_slots: npt.NDArray[np.int32]
-    dense_count: int
-    sparse_count: int
+    dense: tuple[Integers, Integers]
+    sparse: tuple[Integers, Integers]
+    ceilings: Ceilings
 
 
 def plan_columns(projects: ProjectRows, developers: DeveloperFeatures, *, most_dense: int) -> Columns:
     """Make dense what would cost most lookups: developers who have it times projects that ask for it."""
-    cost = np.concatenate(
-        [
-            _entries(projects.skills) * _entries(developers.skills),
-            _entries(projects.words) * _entries(developers.words),
-        ]
-    )
-    order = np.argsort(-cost, kind="stable")
-    used = int(np.count_nonzero(cost))
-    slots = np.full(len(cost), -1, dtype=np.int32)
-    slots[order[:used]] = np.arange(used, dtype=np.int32)
+    ceilings = plan_ceilings(projects)
+    asked = np.concatenate([_holders(projects.skills), _holders(projects.words)])
+    held = np.concatenate([_holders(developers.skills, _SAMPLED), _holders(developers.words, _SAMPLED)])
+    order = np.argsort(-asked * (1 + held), kind="stable")[: np.count_nonzero(asked)]
+    dense_count = max(0, most_dense - ceilings.count)
     skills_count = developers.skills.shape[1]
-    dense_count = min(used, most_dense)
-    return Columns(slots[:skills_count], slots[skills_count:], dense_count, used - dense_count)
+
+    def of_both(chosen: Integers) -> tuple[Integers, Integers]:
+        chosen = np.sort(chosen)
+        first_word = int(np.searchsorted(chosen, skills_count))
+        return chosen[:first_word], chosen[first_word:] - skills_count
+
+    return Columns(of_both(order[:dense_count]), of_both(order[dense_count:]), ceilings)
 
 
-def _lexical(
-    skills: csr_matrix, words: csr_matrix, columns: Columns, *, skill_weight: float, word_weight: float
-) -> tuple[Rough, csr_matrix]:
-    """Weighted skills and words of rows: the dense slots, shape (rows, dense), and the sparse ones, (rows, sparse)."""
-    rows_count = skills.shape[0]
-    dense = np.zeros((rows_count, columns.dense_count), dtype=np.float32)
-    parts = [
-        _slotted(skills, columns.skill_slots, skill_weight),
-        _slotted(words, columns.word_slots, word_weight),
+def _holders(matrix: csr_matrix, step: int = 1) -> Integers:
+    """In how many rows each column occurs, of every so manieth entry."""
+    return np.bincount(matrix.indices[::step], minlength=matrix.shape[1]).astype(np.int64)
+
+
+def _dense_columns(skills: csr_matrix, words: csr_matrix, columns: Columns) -> list[Rough]:
+    """The dense skills, and the dense words, shape (rows, columns)."""
+    return [
+        matrix[:, chosen].astype(np.float32).toarray()
+        for matrix, chosen in zip((skills, words), columns.dense)
     ]
-    sparse = []
-    for rows, slots, values in parts:
-        is_dense = slots < columns.dense_count
-        dense[rows[is_dense], slots[is_dense]] = values[is_dense]
-        sparse.append((rows[~is_dense], slots[~is_dense] - columns.dense_count, values[~is_dense]))
-    rows, slots, values = (np.concatenate(arrays) for arrays in zip(*sparse))
-    return dense, sparse_matrix(values, rows, slots, (rows_count, columns.sparse_count))
 
 
-def _slotted(
-    matrix: csr_matrix, slot_of: npt.NDArray[np.int32], weight: float
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], Rough]:
-    """Rows, slots and weighted values of the entries that have a slot."""
-    slots = slot_of[matrix.indices]
-    has_slot = np.flatnonzero(slots >= 0)
-    rows = np.repeat(np.arange(matrix.shape[0], dtype=np.int32), np.diff(matrix.indptr))[has_slot]
-    return rows, slots[has_slot], (weight * matrix.data[has_slot]).astype(np.float32)
+def _sparse_columns(skills: csr_matrix, words: csr_matrix, columns: Columns) -> csr_matrix:
+    """The sparse skills and words side by side, shape (rows, sparse columns)."""
+    from scipy.sparse import hstack
+
+    own = [matrix[:, chosen].astype(np.float32) for matrix, chosen in zip((skills, words), columns.sparse)]
+    joined: csr_matrix = hstack(own, format="csr")
+    return joined
 
 
 def standing(developers: DeveloperFeatures, weights: Weights) -> Floats:
@@ -152,14 +148,16 @@ class ProjectSide:
     """The projects' side of the product.
 
     Attributes:
-        dense: Shape (projects, columns), in the kernel's format.
+        dense: Shape (projects, columns), in the kernel's format; the last column is minus the offset, 0 to begin with.
         sparse: Weighted shares of sparse skills and words, shape (projects, sparse columns).
         error: Bound on the error of each project's products, beyond the result's own rounding, shape (projects,).
+        largest: Bound on each project's scores, shape (projects,).
     """
 
     dense: Any
     sparse: csr_matrix
     error: Floats
+    largest: Floats
 
 
 def project_side(
@@ -167,27 +165,37 @@ def project_side(
 ) -> ProjectSide:
     """Lay out the projects, weights included."""
     worth = weights.values()
-    lexical, sparse = _lexical(
-        projects.skills,
-        projects.words,
-        columns,
-        skill_weight=worth["skills"],
-        word_weight=worth["title"],
+    count = len(projects.vectors)
+    skills, words = worth["skills"] * projects.skills, worth["title"] * projects.words
+    sparse = _sparse_columns(skills, words, columns)
+    lexical = np.hstack(_dense_columns(skills, words, columns))
+    meaning = worth["meaning"] * projects.vectors.astype(np.float64)
+    rest = np.hstack(
+        [lexical, np.ones((count, STANDING_PARTS)), columns.ceilings.memberships(), np.zeros((count, 1))]
     )
-    ones = np.ones((len(lexical), STANDING_PARTS))
-    dense = np.hstack([worth["meaning"] * projects.vectors, lexical, ones])
-    count = dense.shape[1] * 2.0**-24
-    relative = (1 + kernel.unit_roundoff) ** 2 * (1 + count / (1 - count)) - 1
-    # A hundredth more than the weight of meaning covers vectors whose length was rounded to the grid.
-    largest = 1.01 * worth["meaning"] + lexical.sum(axis=1) + largest_standing
+    dense = _in_format(np.hstack([meaning, rest]).astype(np.float32), kernel)
+    kept = _out_of_format(dense)
+    unit = kernel.unit_roundoff
+    # A hundredth more than 1 covers developers' vectors whose length was rounded to the grid, and roundoff.
+    length, lost = (
+        1.01 * np.linalg.norm(part, axis=1) for part in (meaning, kept[:, : meaning.shape[1]] - meaning)
+    )
+    lost += 1.01 * np.abs(kept[:, meaning.shape[1] :] - rest).sum(axis=1)
+    asked = lexical.sum(axis=1, dtype=np.float64)
+    asked_sparsely = np.asarray(sparse.sum(axis=1), dtype=np.float64).ravel()
+    largest = length + asked + asked_sparsely + largest_standing + worth["rate"] + worth["availability"]
+    sums = dense.shape[1] * 2.0**-24
     # Every term of the score is rounded to millionths; the standing's parts err far less than one.
     rounding = (len(TERMS) + 1) / UNITS_PER_POINT
-    # Sparse products are summed in float32, fewer than a hundred for a pair.
-    sparse_rounding = 2.0**-17 * np.asarray(sparse.sum(axis=1), dtype=np.float64).ravel()
+    # Before the sparse product is added, a result may be larger than the sum by as much. Sparse products are summed in
+    # float32, fewer than a hundred for a pair.
+    sparse_rounding = (kernel.result_roundoff + 2.0**-17) * asked_sparsely
     return ProjectSide(
-        _in_format(dense.astype(np.float32), kernel),
+        dense,
         sparse,
-        relative * largest + sparse_rounding + rounding,
+        # Twice the largest, as the offset is one more number to sum.
+        lost + unit * (length + asked) + sums / (1 - sums) * 2.02 * largest + sparse_rounding + rounding,
+        largest,
     )
 
 
@@ -196,55 +204,74 @@ class DeveloperSide:
     """Some developers' side of the product.
 
     Attributes:
+        positions: Who they are, in the order of falling numbers of vectors.
         dense: One matrix per place in developers' lists of vectors, in the kernel's format: the first holds all, the
-            next those with a second vector, and so on; developers stand in the order of falling numbers of vectors.
+            next those with a second vector, and so on.
         sparse: What they have of the sparse columns, transposed, shape (sparse columns, developers).
+        ceilings: What their terms add at most in each group of projects, 0 in the last, shape (developers, groups + 1).
     """
 
+    positions: Integers
     dense: list[Any]
     sparse: csr_matrix
+    ceilings: Rough
 
 
 def developer_side(
+    projects: ProjectRows,
     developers: DeveloperFeatures,
     positions: Integers,
     columns: Columns,
     standings: Floats,
+    weights: Weights,
     kernel: Kernel,
 ) -> DeveloperSide:
-    """Lay out developers, who stand in the order of falling numbers of vectors."""
-    starts = developers.facet_starts
-    facets_count = starts[positions + 1] - starts[positions]
-    lexical, sparse = _lexical(
-        developers.skills[positions], developers.words[positions], columns, skill_weight=1.0, word_weight=1.0
+    """Lay out some developers."""
+    counts = np.diff(developers.facet_starts)[positions]
+    order = np.argsort(-counts, kind="stable")
+    positions, counts = positions[order], counts[order]
+    skills, words = developers.skills[positions], developers.words[positions]
+    ceilings = ceilings_of(columns.ceilings, projects, developers, positions, weights)
+    rest = np.hstack(
+        [
+            *_dense_columns(skills, words, columns),
+            _parts(standings[positions]),
+            ceilings,
+            np.ones((len(positions), 1), dtype=np.float32),
+        ]
     )
-    rest = np.hstack([lexical, _parts(standings[positions])])
-    dense = [_beside(_vectors_at(developers, positions, facets_count, 0), rest, kernel)]
-    for place in range(1, int(facets_count.max(initial=0))):
-        some = positions[: int(np.count_nonzero(facets_count > place))]
-        dense.append(_beside(_vectors_at(developers, some, facets_count, place), rest, kernel))
-    return DeveloperSide(dense, sparse.T.tocsr())
+    dense = []
+    for place in range(max(1, int(counts.max(initial=0)))):
+        some = positions[: int(np.count_nonzero(counts > place))] if place else positions
+        dense.append(_beside(_vectors_at(developers, some, place), rest[: len(some)], kernel))
+    return DeveloperSide(
+        positions,
+        dense,
+        _sparse_columns(skills, words, columns).T.tocsr(),
+        np.pad(ceilings, ((0, 0), (0, 1))),
+    )
 
 
-def _vectors_at(
-    developers: DeveloperFeatures, positions: Integers, facets_count: Integers, place: int
-) -> Rough:
-    """The vectors at a place in developers' lists, zero where the list ends before it; lists do not grow longer."""
-    with_vector = min(len(positions), int(np.count_nonzero(facets_count > place)))
-    vectors: Rough = developers.vectors[developers.facet_starts[positions[:with_vector]] + place]
-    missing = len(positions) - with_vector
-    return np.pad(vectors, ((0, missing), (0, 0))) if missing else vectors
+def _vectors_at(developers: DeveloperFeatures, positions: Integers, place: int) -> Rough:
+    """The vectors at a place in developers' lists, zero where a list ends before it."""
+    facets = developers.facet_starts[positions] + place
+    is_missing = facets >= developers.facet_starts[positions + 1]
+    if is_missing.all():
+        return np.zeros((len(positions), developers.dimensions), dtype=np.float32)
+    vectors: Rough = developers.vectors[np.where(is_missing, 0, facets)]
+    vectors[is_missing] = 0.0
+    return vectors
 
 
 def _beside(vectors: Rough, rest: Rough, kernel: Kernel) -> Any:
-    """Vectors and the first rows of all else, side by side in the kernel's format."""
+    """Vectors and all else, side by side in the kernel's format."""
     if kernel is FLOAT32:
-        return np.hstack([vectors, rest[: len(vectors)]])
+        return np.hstack([vectors, rest])
     import torch
 
     side = torch.empty((len(vectors), vectors.shape[1] + rest.shape[1]), dtype=torch.bfloat16)
     side[:, : vectors.shape[1]] = torch.from_numpy(vectors)
-    side[:, vectors.shape[1] :] = torch.from_numpy(rest[: len(vectors)])
+    side[:, vectors.shape[1] :] = torch.from_numpy(rest)
     return side
 
 
@@ -259,12 +286,12 @@ def _parts(values: Floats) -> Rough:
     return parts
 
 
-def rough_products(projects: ProjectSide, rows: slice, developers: DeveloperSide, kernel: Kernel) -> Any:
+def rough_products(projects: Any, developers: DeveloperSide, kernel: Kernel) -> Any:
     """Approximate dense part of the score of some projects, shape (developers, projects), in the kernel's format.
 
     The projects stand on the right: libraries rearrange that side for the matrix units, and it is the smaller one.
     """
-    right = projects.dense[rows].T
+    right = projects.T
     if kernel is FLOAT32:
         rough: Rough = developers.dense[0] @ right
         for further in developers.dense[1:]:
@@ -279,26 +306,16 @@ def rough_products(projects: ProjectSide, rows: slice, developers: DeveloperSide
     return product
 
 
-def sparse_products(
-    projects: ProjectSide, rows: slice, developers: DeveloperSide
-) -> tuple[Integers, Integers, Rough]:
-    """What sparse skills and words add to pairs of a block of projects with the developers.
-
-    Returns:
-        Rows of the projects, ascending, and places of the developers of pairs that share any; and what they add.
-    """
-    product = projects.sparse[rows] @ developers.sparse
-    own = np.repeat(np.arange(product.shape[0], dtype=np.int64), np.diff(product.indptr))
-    return own, product.indices.astype(np.int64), product.data
-
-
-def _entries(matrix: csr_matrix) -> Integers:
-    return np.bincount(matrix.indices, minlength=matrix.shape[1]).astype(np.int64)
-
-
 def _in_format(matrix: Rough, kernel: Kernel) -> Any:
     if kernel is FLOAT32:
         return matrix
     import torch
 
     return torch.from_numpy(matrix).to(torch.bfloat16)
+
+
+def _out_of_format(matrix: Any) -> Floats:
+    values: Floats = np.asarray(
+        matrix if isinstance(matrix, np.ndarray) else matrix.float().numpy(), np.float64
+    )
+    return values

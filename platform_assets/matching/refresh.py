@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from platform_assets.matching.blocks import PairFilter
+from platform_assets.matching.blocks import Mask, PairFilter
 from platform_assets.matching.features import DeveloperFeatures, ProjectFeatures
 from platform_assets.matching.lists import (
     Entries,
@@ -43,10 +43,12 @@ class Side:
     Attributes:
         features: Their features.
         allowed: Which pairs of an open project and one of these developers pass the filters, by positions.
+        eligible: Which developers may pass them at all; None where that is not known.
     """
 
     features: DeveloperFeatures
     allowed: PairFilter
+    eligible: Mask | None = None
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,7 @@ def _best(
         count=count,
         weights=weights,
         at_least=at_least,
+        eligible=side.eligible,
     )
     return Entries(best.projects, best.developers, best.scores.units, best.scores.known)
 

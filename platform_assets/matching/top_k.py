@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from platform_assets.matching.blocks import PairFilter, ProjectBlock
+from platform_assets.matching.blocks import Mask, PairFilter, ProjectBlock
 from platform_assets.matching.features import DeveloperFeatures, ProjectFeatures
 from platform_assets.matching.kernels import (
     BFLOAT16,
@@ -88,6 +88,7 @@ def best_pairs(
     count: int,
     weights: Weights = DEFAULT_WEIGHTS,
     at_least: Floats | None = None,
+    eligible: Mask | None = None,
     shape: BlockShape = DEFAULT_SHAPE,
 ) -> BestPairs:
     """The `count` best developers of each project among those who may be matched.
@@ -100,6 +101,7 @@ def best_pairs(
         weights: What terms are worth.
         at_least: Score below which a project's pairs don't matter, shape (projects,); None when all do. Where it is
             known, most pairs need not be looked at.
+        eligible: Developers who pass the filters with some project, shape (developers,); None when that is not known.
         shape: Sizes of blocks.
 
     Raises:
@@ -119,34 +121,33 @@ def best_pairs(
     # Half a millionth, lest a threshold that was rounded upwards loses a pair on it.
     below = floor - 0.5 / UNITS_PER_POINT
     blocks = [
-        ProjectBlock(
-            rows,
-            side,
-            slice(start, min(start + shape.projects, len(projects))),
-            count=count,
-            at_least=below,
-            weights=weights,
-            kernel=kernel,
-        )
-        for start in range(0, len(projects), shape.projects)
+        ProjectBlock(rows, side, columns, span, count=count, at_least=below, weights=weights, kernel=kernel)
+        for span in _spans(len(projects), shape.projects)
     ]
-    order = np.argsort(-np.diff(developers.facet_starts), kind="stable")
-    chunks = [order[start : start + shape.developers] for start in range(0, len(order), shape.developers)]
+    # Thresholds are high early when those who bring most to any project come first.
+    order = np.argsort(-standings, kind="stable")
+    if eligible is not None:
+        order = order[eligible[order]]
+    chunks = [order[span] for span in _spans(len(order), shape.developers)]
 
     def laid_out(positions: Integers) -> DeveloperSide:
-        return developer_side(developers, positions, columns, standings, kernel)
+        return developer_side(rows, developers, positions, columns, standings, weights, kernel)
 
     with _workers(shape.workers, kernel) as pool:
         # Each chunk is laid out while the one before it is compared.
         coming = [pool.submit(laid_out, chunk) for chunk in chunks[:1]]
-        for number, positions in enumerate(chunks):
+        for number in range(len(chunks)):
             chunk_side = coming.pop().result()
             coming += [pool.submit(laid_out, chunk) for chunk in chunks[number + 1 : number + 2]]
-            seen = [pool.submit(block.see, developers, positions, chunk_side, allowed) for block in blocks]
+            seen = [pool.submit(block.see, developers, chunk_side, allowed) for block in blocks]
             for task in seen:
                 task.result()
         found = list(pool.map(lambda block: block.best(developers, floor), blocks))
     return _joined(found)
+
+
+def _spans(count: int, size: int) -> list[slice]:
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def _joined(found: Sequence[tuple[Integers, Integers, Scores]]) -> BestPairs:

@@ -178,5 +178,6 @@ match_cleanups = sa.Table(
     sa.Column("changes_count", sa.BigInteger, nullable=False, comment="Changes removed with them."),
     sa.Column("statistics_count", sa.BigInteger, nullable=False, comment="Days of statistics removed."),
     sa.Column("freed_bytes", sa.BigInteger, nullable=False, comment="Size of the removed rows, in bytes."),
+    sa.Index("ix_match_cleanups_age", "cleaned_at"),
     comment="One row is one removal of what no version needs any more.",
 )

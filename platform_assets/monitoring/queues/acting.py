@@ -15,7 +15,7 @@ import psutil
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.storage.tags import PRIORITY_TAG
 
-from platform_assets import monitoring_thresholds as bounds
+from platform_assets import recovery_thresholds as bounds
 from platform_assets.clients.database import Database
 from platform_assets.errors import PlatformError
 from platform_assets.monitoring.alerting.alerts import raise_alert, resolve_alert

@@ -51,6 +51,7 @@ def task_queue_metrics(
     ticks = measure_ticks(instance, database, code_timetable(), now=now)
     table = tables.task_queue_metrics
     with database.transaction() as connection:
+        connection.execute(sa.delete(table).where(table.c.measured_at == now))
         connection.execute(sa.insert(table), [{"measured_at": now, **asdict(row)} for row in rows])
         write_ticks(connection, ticks, owners=owners_of_tickers(), now=now)
     return measured(
@@ -85,7 +86,7 @@ def queue_recovery(
         database,
         code_timetable(),
         mode=recovery_mode,
-        own_run_id=context.run_id,
+        own_run_id=context.run.run_id,
         now=now,
     )
     for outcome in done.taken:

@@ -1,11 +1,11 @@
-"""Checks of queues, ticks and recovery: measured here, bounded in `monitoring_thresholds.py`."""
+"""Checks of queues, ticks and recovery: measured here, bounded in `recovery_thresholds.py`."""
 
 import datetime as dt
 from collections.abc import Callable
 
 import sqlalchemy as sa
 
-from platform_assets import monitoring_thresholds as bounds
+from platform_assets import recovery_thresholds as bounds
 from platform_assets.asset_checks import Measurement, freshness_check, table_check
 from platform_assets.clients.database import Database
 from platform_assets.monitoring.queues.ledger import IN_VAIN, UNSETTLED

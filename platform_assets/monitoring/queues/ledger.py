@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
-from platform_assets import monitoring_thresholds as bounds
+from platform_assets import recovery_thresholds as bounds
 from platform_assets.clients.database import Database
 from platform_assets.clients.jsonable import to_jsonable
 from platform_assets.monitoring.queues.model import seconds_between

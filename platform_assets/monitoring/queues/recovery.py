@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from platform_assets import monitoring_thresholds as bounds
+from platform_assets import recovery_thresholds as bounds
 from platform_assets.monitoring.queues.model import Process, Run, Slot, seconds_between
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
 
 from platform_assets.clients.database import Database, is_among
 from platform_assets.monitoring.alerting.alerts import Severity, raise_alert, resolve_alert
@@ -42,6 +43,7 @@ def write_ticks(
         return
     table = tick_metrics
     before = connection.scalar(sa.select(sa.func.max(table.c.measured_at)).where(table.c.measured_at < now))
+    connection.execute(sa.delete(table).where(table.c.measured_at == now))
     connection.execute(sa.insert(table), [{"measured_at": now, **asdict(row)} for row in rows])
     alerts = system_alerts
     names = [fingerprint_of(row) for row in rows]
@@ -95,7 +97,7 @@ def read_last_looks(database: Database, *, now: dt.datetime) -> dict[str, LastLo
         sa.select(table.c.name, table.c.measured_at, table.c.window_ended_at, table.c.cadence)
         .where(table.c.measured_at.between(now - LONGEST_WINDOW, now))
         .order_by(table.c.kind, table.c.name, table.c.measured_at.desc())
-        .distinct(table.c.kind, table.c.name)
+        .ext(pg.distinct_on(table.c.kind, table.c.name))
     )
     return {
         row["name"]: LastLook(
