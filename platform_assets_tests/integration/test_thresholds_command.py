@@ -13,7 +13,9 @@ def invoke(database_url, monkeypatch, tmp_path):
         "DATABASE_URL": database_url,
         "DAGSTER_DATABASE_URL": database_url,
         "HOME": str(tmp_path),
-        **dict.fromkeys(("GITHUB_TOKEN", "STRIPE_API_KEY", "NEO4J_URI", "GEMINI_API_KEY"), "off"),
+        **dict.fromkeys(
+            ("GITHUB_TOKEN", "STRIPE_API_KEY", "NEO4J_URI", "GEMINI_API_KEY", "NOTIFICATIONS"), "off"
+        ),
     }
     for name, value in production.items():
         monkeypatch.setenv(f"PLATFORM_{name}", value)
