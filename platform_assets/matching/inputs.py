@@ -119,11 +119,16 @@ def _side_digest(side: str) -> sa.ColumnElement[int]:
 
     Of the platform's own tables it tells which rows are stored; the marketplace's may be views, whose contents are hashed.
     """
+    views: tuple[sa.Table, ...]
+    tables: tuple[sa.Table, ...]
     if side == DEVELOPER:
-        key, views = "developer_id", (marketplace.developers, marketplace.contracts, marketplace.blocks)
+        key = "developer_id"
         tables = _DEVELOPER_TABLES
+        views = (marketplace.developers, marketplace.contracts, marketplace.blocks)
     else:
-        key, views, tables = "project_id", (marketplace.projects,), _PROJECT_TABLES
+        key = "project_id"
+        tables = _PROJECT_TABLES
+        views = (marketplace.projects,)
     digests = [
         row_digest(view, dict.fromkeys((key, *_SCORED.get(view, ()), *_FILTERED[view]))) for view in views
     ]
