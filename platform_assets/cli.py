@@ -18,6 +18,7 @@ from platform_assets.commands.explain import explain
 from platform_assets.commands.match import match
 from platform_assets.commands.notifications import notifications
 from platform_assets.commands.payments import payments, rates
+from platform_assets.commands.recover import recover
 from platform_assets.commands.serve import health, serve, ui
 from platform_assets.commands.skills import skills
 from platform_assets.commands.thresholds import thresholds
@@ -145,7 +146,7 @@ def activation() -> None:
 
 
 for command in (
-    *(ui, serve, health, alerts, notifications, thresholds),
+    *(ui, serve, health, recover, alerts, notifications, thresholds),
     *(match, explain, skills, payments, rates, evaluate),
 ):
     main.add_command(command)
