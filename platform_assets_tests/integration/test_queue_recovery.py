@@ -349,15 +349,16 @@ def test_recovery_that_is_held_up_in_its_own_queue_is_done_by_its_sensor(instanc
 
 
 def test_one_action_that_fails_keeps_no_other_from_being_done(instance, database):
-    """Nobody knows the process of the stuck run, and there is no code server to ask."""
+    """The stuck run's process is on another machine, and there is no code server to ask."""
     stuck = create(instance, PAYMENTS, status=dg.DagsterRunStatus.STARTED, **{GRPC_INFO_TAG: "{}"})
+    beat(database, stuck, ProcessIdentity("another-machine", "boot", 4711, "1"))
     old, _ = create(instance, MATCHES), create(instance, MATCHES)
 
     done = round_of(instance, database, at=later(60 * 5))
 
-    states = {each.action.kind: each.state for each in done.taken}
-    assert states[ActionKind.PURGE_SUPERSEDED_RUN] == "worked"
+    states = {each.action.subject: each.state for each in done.taken}
+    assert (states[f"run:{stuck}"], states[f"run:{old}"]) == ("failed", "worked")
     assert status_of(instance, old) is dg.DagsterRunStatus.CANCELED
-    failed = [row for row in rows(database) if row["state"] == "failed"]
-    assert {row["subject"] for row in failed} <= {f"run:{stuck}"}
-    assert all(row["error"] for row in failed)
+    [failed] = [row for row in rows(database) if row["state"] == "failed"]
+    assert (failed["action"], failed["subject"]) == ("terminate_stuck_run", f"run:{stuck}")
+    assert failed["error"]
