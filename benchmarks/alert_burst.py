@@ -13,6 +13,7 @@ import json
 import os
 import tempfile
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -138,13 +139,20 @@ def _write_failed_runs(definitions: dg.Definitions, instance: dg.DagsterInstance
     error = SerializableErrorInfo("ValueError: the export has no header\n", [], "ValueError")
     for number in range(runs_count):
         job = jobs[number % len(jobs)]
-        run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=job.tags)
+        run = instance.add_run(
+            dg.DagsterRun(
+                job_name=job.name,
+                run_id=str(uuid.uuid4()),
+                status=dg.DagsterRunStatus.STARTED,
+                tags=dict(job.tags),
+            )
+        )
         instance.report_dagster_event(
             dg.DagsterEvent(
                 event_type_value=dg.DagsterEventType.STEP_FAILURE.value,
                 job_name=job.name,
                 step_key="read",
-                event_specific_data=StepFailureData(error=error, user_failure_data=None),  # type: ignore[no-untyped-call]  # Dagster's own
+                event_specific_data=StepFailureData(error, None),  # type: ignore[no-untyped-call]  # Dagster gives it no types
             ),
             run_id=run.run_id,
         )

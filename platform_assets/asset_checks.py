@@ -13,7 +13,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from platform_assets import thresholds
-from platform_assets.bounds import name_of, read_bounds
+from platform_assets.bounds import kind_of, name_of, read_bounds
 from platform_assets.clients.database import Database
 from platform_assets.monitoring.checking.model import NOT_EVALUATED, OVERRIDE
 from platform_assets.resources import Clock
@@ -230,7 +230,7 @@ def static_metadata(threshold: Threshold) -> dict[str, Any]:
     """What is known of a check before it is evaluated: its service level, and the name to override it by."""
     name = name_of(threshold)
     return {
-        **({"benchmark": name} if name else {}),
+        **({"benchmark": name} if name and kind_of(name) != "decision" else {}),
         "threshold": float(threshold.bound),
         "direction": threshold.direction,
         "unit": threshold.unit,

@@ -31,13 +31,19 @@ DECISIONS = frozenset(
     {
         "breaker_declined_ratio",
         "breaker_unknown_ratio",
+        "poor_above",
         "published_churn_ratio",
         "published_coverage_ratio",
         "published_faulty_lists",
         "published_gini_rise",
+        "service_degraded",
+        "service_down",
+        "service_replaced",
+        "services_down",
     }
 )
-"""Numbers by which work decides what is charged or published. No check compares with them, so that none is overridden."""
+"""Numbers, and groups of them, by which work decides what is charged, published or called down. What a check says of such
+a decision follows from it, so that none of them is overridden."""
 
 _SHARES = ("ratio", "probability")
 """Units whose values lie between 0 and 1."""
@@ -52,11 +58,13 @@ def catalogue() -> Mapping[str, Threshold]:
     """Every number of the release that a check or a service level compares with, by name.
 
     A constant `MATCH_COVERAGE_RATIO` is `match_coverage_ratio`; the members of `FRESHNESS_HOURS` are
-    `freshness_hours.matches` and so on.
+    `freshness_hours.matches` and so on. A number that several constants share has the name of the first.
     """
-    return MappingProxyType(
-        {name: threshold for module in _MODULES for name, threshold in _named(vars(module))}
-    )
+    known: dict[int, tuple[str, Threshold]] = {}
+    for module in _MODULES:
+        for name, threshold in _named(vars(module)):
+            known.setdefault(id(threshold), (name, threshold))
+    return MappingProxyType(dict(known.values()))
 
 
 def _named(constants: Mapping[str, object]) -> Iterator[tuple[str, Threshold]]:
@@ -123,7 +131,7 @@ class Bounds:
 
 def kind_of(benchmark: str) -> str:
     """What a number of the catalogue is for: `threshold` of a check, `objective` of a service level, or `decision`."""
-    if benchmark in DECISIONS:
+    if benchmark.partition(".")[0] in DECISIONS:
         return "decision"
     return "objective" if benchmark.startswith(f"{OBJECTIVES}.") else "threshold"
 
@@ -236,9 +244,9 @@ def _require_usable(
     until_at: dt.datetime | None,
 ) -> None:
     threshold = require_known(benchmark)
-    if benchmark in DECISIONS:
+    if kind_of(benchmark) == "decision":
         raise UnusableOverrideError(
-            f"{benchmark} decides what is charged or published, and is changed in the release alone."
+            f"{benchmark} decides what is charged, published or called down, and is changed in the release alone."
         )
     if not math.isfinite(bound):
         raise UnusableOverrideError(f"{bound} is no bound; {benchmark} is a number of {threshold.unit}.")
@@ -255,6 +263,10 @@ def _require_usable(
     if not author.strip() or not reason.strip():
         raise UnusableOverrideError(
             "An override needs an author and a reason that somebody else understands."
+        )
+    if not (author.isprintable() and reason.isprintable()):
+        raise UnusableOverrideError(
+            "Author and reason are one line of text each, without control characters."
         )
     if until_at is not None and until_at <= now:
         raise UnusableOverrideError(f"{until_at:%Y-%m-%d %H:%M} UTC is over; give an end that is to come.")

@@ -146,7 +146,7 @@ def activation() -> None:
 
 
 for command in (
-    *(ui, serve, health, alerts, notifications, recover, thresholds),
+    *(ui, serve, health, recover, alerts, notifications, thresholds),
     *(match, explain, skills, payments, rates, evaluate),
 ):
     main.add_command(command)

@@ -27,6 +27,8 @@
     ├── UnknownPairError        matching: there is no such project or developer
     ├── ImportFileError         profiles: a file of skills or labelled samples can't be read
     ├── UnknownGroupError       monitoring: there is no such group of checks
+    ├── UnusableOverrideError   bounds: there is no such number, or nothing can be set in its place
+    ├── RecoveryError           monitoring: an action of recovery can't be carried out as things are
     ├── UnknownAlertError       monitoring: there is no such alert or silence, or it is no longer open
     ├── EvaluationDataError     evaluation: a labelled data set can't be read
     └── RunFileError            evaluation: results can't be written where they were asked for

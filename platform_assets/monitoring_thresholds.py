@@ -130,8 +130,11 @@ SERVICE_LEVELS: dict[str, Threshold] = {
     ),
     "notifications": at_least(0.99, "ratio", Severity.WARN, "an alert that nobody hears of is none"),
     "service_postgres": at_least(0.999, "ratio", Severity.WARN, "everything rests on it"),
-    "service_dagster": at_least(
-        0.995, "ratio", Severity.WARN, "without it nothing is refreshed; restarts take a look"
+    "service_dagster_daemons": at_least(
+        0.995, "ratio", Severity.WARN, "without them nothing is refreshed; a restart takes a look"
+    ),
+    "service_code_location": at_least(
+        0.995, "ratio", Severity.WARN, "without it nothing is refreshed; a restart takes a look"
     ),
     "service_github": at_least(0.99, "ratio", Severity.WARN, "profiles wait for it, and may"),
     "service_gemini": at_least(0.99, "ratio", Severity.WARN, "there is another extractor"),

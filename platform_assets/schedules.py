@@ -287,9 +287,9 @@ def _analytics_schedule(entry: Entry) -> dg.ScheduleDefinition:
     return schedule
 
 
-def build_schedules() -> list[dg.ScheduleDefinition]:
-    """Every schedule of the timetable, switched on."""
+def build_schedules(timetable: Sequence[Entry] = TIMETABLE) -> list[dg.ScheduleDefinition]:
+    """Every schedule of a timetable, switched on."""
     return [
         _analytics_schedule(entry) if entry.selection == (PARTITIONED,) else _plain_schedule(entry)
-        for entry in TIMETABLE
+        for entry in timetable
     ]

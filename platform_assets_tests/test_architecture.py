@@ -10,12 +10,13 @@ import dagster as dg
 import pytest
 
 from platform_assets.definitions import build_definitions
-from platform_assets.monitoring.alerting.causes import KIND_OF_SERVICE
+from platform_assets.monitoring.alerting.causes import KIND_OF_SERVICE, SERVICES_OF_PROCESS
 from platform_assets.monitoring.alerting.check_alerts import HEALTH_ASSET, HEALTH_SUFFIX
 from platform_assets.monitoring.alerting.exposure import STAKES
 from platform_assets.monitoring.alerting.topology import read_topology
 from platform_assets.schedules import LAUNCHED_BY_SENSORS, TIMETABLE
 from platform_assets.settings import Settings
+from platform_assets.supervision.services import TITLES
 from platform_assets.thresholds import FRESHNESS_HOURS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -196,6 +197,14 @@ def test_alerts_know_the_services_by_their_checks_and_what_uses_each(definitions
     for service in KIND_OF_SERVICE:
         assert (HEALTH_ASSET, f"{service}{HEALTH_SUFFIX}") in checks, service
         assert topology.assets_of_service(service), service
+
+
+def test_alerts_know_the_supervised_processes_and_what_each_provides(definitions: dg.Definitions) -> None:
+    checks = {key.name for key in definitions.resolve_asset_graph().asset_check_keys}
+
+    for process, services in SERVICES_OF_PROCESS.items():
+        assert process in TITLES
+        assert {f"{service}{HEALTH_SUFFIX}" for service in services} <= checks
 
 
 def test_what_somebody_waits_for_is_an_asset(definitions: dg.Definitions) -> None:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
 
 import click
 
 from platform_assets.settings import load_settings
-
-if TYPE_CHECKING:
-    from platform_assets.bounds import StandingOverride
 
 _author = click.option(
     "--by", "author", required=True, metavar="NAME", help="Who decides it; the report names them."
@@ -32,7 +28,6 @@ def thresholds() -> None:
 def list_command(part: str, overridden: bool) -> None:
     """Show the numbers whose name contains PART, with what holds in their place."""
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     from platform_assets.bounds import catalogue, read_bounds
@@ -45,32 +40,30 @@ def list_command(part: str, overridden: bool) -> None:
         for name, threshold in catalogue().items()
         if part.lower() in name and (not overridden or name in overrides)
     }
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("name", "holds", "release", "severity", "why"):
-        table.add_column(heading, no_wrap=heading in ("name", "holds"), overflow="fold")
+    console = Console()
     for name, threshold in sorted(named.items()):
         sign = "≥" if threshold.direction == "at_least" else "≤"
         override = overrides.get(name)
-        release = f"{sign} {threshold.bound:g} {threshold.unit}"
-        table.add_row(
-            Text(name),
-            Text(release)
-            if override is None
-            else Text(f"{sign} {override.bound:g} {threshold.unit}", "bold"),
-            Text("" if override is None else release),
-            threshold.severity.value,
-            Text(threshold.reason if override is None else _told(override)),
+        bound = threshold.bound if override is None else override.bound
+        console.print(
+            Text.assemble(
+                (name, "bold"), f"  {sign} {bound:g} {threshold.unit}  ", (threshold.severity.value, "dim")
+            ),
+            soft_wrap=True,
         )
-    console = Console()
-    console.print(table)
-    click.echo(f"{len(named)} numbers shown, {len(overrides)} overridden in all.")
+        if override is not None:
+            told = f"overridden by {override.author}, {_end(override.until_at)}, because {override.reason}"
+            console.print(
+                Text(f"    {told}; the release has {sign} {threshold.bound:g}", "yellow"), soft_wrap=True
+            )
+        console.print(Text(f"    {threshold.reason}", "dim"), soft_wrap=True)
+    click.echo(f"Shown: {len(named)}; overridden in all: {len(overrides)}.")
     for name in sorted(overrides.keys() - catalogue().keys()):
         console.print(Text(f"{name} is overridden, and this release has no such number: it changes nothing."))
 
 
-def _told(override: StandingOverride) -> str:
-    until = f" until {override.until_at:%Y-%m-%d %H:%M} UTC" if override.until_at else ""
-    return f"overridden by {override.author}{until} because {override.reason}"
+def _end(until_at: dt.datetime | None) -> str:
+    return f"until {until_at:%Y-%m-%d %H:%M} UTC" if until_at else "until it is taken back"
 
 
 @thresholds.command("set")
@@ -105,8 +98,7 @@ def set_command(name: str, bound: float, author: str, reason: str, until: dt.dat
             now=now,
             until_at=until and until.replace(tzinfo=dt.UTC),
         )
-    end = f"until {until:%Y-%m-%d %H:%M} UTC" if until else "until it is taken back"
-    click.echo(f"{name} is now {bound:g} {known.unit} in place of {known.bound:g}, {end}.")
+    click.echo(f"{name} is now {bound:g} {known.unit} in place of {known.bound:g}, {_end(until)}.")
 
 
 @thresholds.command("unset")

@@ -22,7 +22,7 @@ from platform_assets.communications.messages import Event, compose
 from platform_assets.communications.outbox import divert
 from platform_assets.communications.pacing import failed_until, is_down, may_try, paced_until
 from platform_assets.communications.routing import CHANNEL_SOURCE
-from platform_assets.monitoring_thresholds import DOWN_AFTER_FAILURES, LEASE
+from platform_assets.monitoring_thresholds import CLOCK_SLACK, DOWN_AFTER_FAILURES, LEASE
 from platform_assets.notification_settings import SEVERITIES, Channel
 from platform_assets.tables.monitoring import notification_outbox as outbox
 from platform_assets.tables.monitoring import system_alerts
@@ -42,8 +42,9 @@ class Claim:
 def is_free(now: dt.datetime) -> sa.ColumnElement[bool]:
     """Whether nobody is sending a message, as a condition on `notification_deliveries`."""
     lease = deliveries.c.leased_until
-    # One that ends further away than a lease is long was taken by a clock that has been put back since.
-    return sa.or_(lease.is_(None), lease <= now, lease > now + LEASE)
+    # One that ends much further away than a lease is long was taken by a clock that has been put back since. Clocks that
+    # are at work differ by a little.
+    return sa.or_(lease.is_(None), lease <= now, lease > now + LEASE + CLOCK_SLACK)
 
 
 def _locked_state(connection: sa.Connection, channel: str) -> sa.Row[Any]:

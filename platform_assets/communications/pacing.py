@@ -12,6 +12,8 @@ from platform_assets.monitoring_thresholds import (
 )
 
 _MINUTE = dt.timedelta(minutes=1)
+_FARTHEST = 2 * _MINUTE
+"""A limit is never used up for more than a minute ahead, by a clock that differs a little perhaps."""
 
 
 def is_down(failures_count: int) -> bool:
@@ -49,7 +51,7 @@ def may_try(
     """
     if resting_until is not None and now < resting_until <= now + 2 * RETRY_LONGEST_WAIT:
         return False
-    if paced_until is None or paced_until > now + _MINUTE + _gap(messages_per_minute):
+    if paced_until is None or paced_until > now + _FARTHEST:
         return True
     return paced_until - now <= _MINUTE - _gap(messages_per_minute)
 
@@ -62,7 +64,7 @@ def paced_until(
     The generic cell rate algorithm (ITU-T I.371): a minute's messages may go at once, then one in each gap.
     """
     start = now
-    if paced_until is not None and paced_until <= now + _MINUTE:
+    if paced_until is not None and paced_until <= now + _FARTHEST:
         start = max(paced_until, now)
     return start + _gap(messages_per_minute)
 

@@ -54,7 +54,7 @@ _PAIRS_AT_ONCE = 2**18
 
 
 @dataclass(frozen=True)
-class _Survivors:
+class Survivors:
     """Pairs that may still be among the best; arrays of one length.
 
     Attributes:
@@ -69,11 +69,13 @@ class _Survivors:
     lower: Floats
     upper: Floats
 
-    def kept(self, mask: Mask) -> _Survivors:
-        return _Survivors(self.rows[mask], self.developers[mask], self.lower[mask], self.upper[mask])
+    def kept(self, mask: Mask) -> Survivors:
+        """Some of them."""
+        return Survivors(self.rows[mask], self.developers[mask], self.lower[mask], self.upper[mask])
 
-    def joined(self, other: _Survivors) -> _Survivors:
-        return _Survivors(
+    def joined(self, other: Survivors) -> Survivors:
+        """These and others."""
+        return Survivors(
             np.concatenate([self.rows, other.rows]),
             np.concatenate([self.developers, other.developers]),
             np.concatenate([self.lower, other.lower]),
@@ -81,11 +83,15 @@ class _Survivors:
         )
 
 
-_NOBODY = _Survivors(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), np.empty(0))
+_NOBODY = Survivors(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), np.empty(0))
 
 
 class ProjectBlock:
-    """Projects that stand together, their thresholds and what may be among their best. One thread at a time uses it."""
+    """Projects that stand together, their thresholds and what may be among their best. One thread at a time uses it.
+
+    Attributes:
+        survivors: The pairs that may be among the best.
+    """
 
     def __init__(
         self,
@@ -121,7 +127,7 @@ class ProjectBlock:
         self._kernel = kernel
         self._relative = _ROUNDINGS * kernel.result_roundoff
         self._thresholds = at_least[rows].astype(np.float64)
-        self._survivors = _NOBODY
+        self.survivors = _NOBODY
 
     def see(self, developers: DeveloperFeatures, side: DeveloperSide, allowed: PairFilter) -> None:
         """Compare the projects with a chunk of developers."""
@@ -133,8 +139,8 @@ class ProjectBlock:
     def best(self, developers: DeveloperFeatures, at_least: Floats) -> tuple[Integers, Integers, Scores]:
         """Rows and developers of each project's best among all that were seen, best first, with their exact scores."""
         first = self._span.start
-        order = np.argsort(self._survivors.rows, kind="stable")
-        rows, positions = self._survivors.rows[order] + first, self._survivors.developers[order]
+        order = np.argsort(self.survivors.rows, kind="stable")
+        rows, positions = self.survivors.rows[order] + first, self.survivors.developers[order]
         scores = score_rows(self._projects, developers, rows, positions, weights=self._weights)
         order = np.lexsort((positions, -scores.totals, rows))
         places = np.arange(len(order)) - np.searchsorted(rows, rows)
@@ -169,7 +175,7 @@ class ProjectBlock:
             lowest = np.full(len(self._thresholds), _largest(chunk.rough), dtype=chunk.rough.dtype)
             lowest[rows] = ordered[np.arange(len(rows)), groups - np.minimum(groups, wanted[rows])]
             self._look(chunk, lowest, allowed)
-            found = np.bincount(self._survivors.rows, minlength=len(wanted))
+            found = np.bincount(self.survivors.rows, minlength=len(wanted))
             more = _SAFETY * self._count / np.maximum(found, 1)
             wanted = np.ceil(wanted * np.clip(more, _SAFETY, _MOST_TIMES_MORE)).astype(np.int64)
 
@@ -183,11 +189,11 @@ class ProjectBlock:
         pairs = np.flatnonzero(marked)
         for start in range(0, len(pairs), _PAIRS_AT_ONCE):
             found = self._bounded(chunk, pairs[start : start + _PAIRS_AT_ONCE], allowed)
-            survivors = self._survivors.joined(found)
+            survivors = self.survivors.joined(found)
             self._raise_thresholds(survivors)
-            self._survivors = survivors.kept(survivors.upper >= self._thresholds[survivors.rows])
+            self.survivors = survivors.kept(survivors.upper >= self._thresholds[survivors.rows])
 
-    def _bounded(self, chunk: _Chunk, pairs: Integers, allowed: PairFilter) -> _Survivors:
+    def _bounded(self, chunk: _Chunk, pairs: Integers, allowed: PairFilter) -> Survivors:
         """Bounds of those of the pairs that may be matched and reach the threshold."""
         places, rows = np.divmod(pairs, chunk.rough.shape[1])
         positions = chunk.side.positions[places]
@@ -205,10 +211,10 @@ class ProjectBlock:
         for term, groups in zip(terms, self._groups):
             score += np.nan_to_num(term) - ceilings[places, groups[rows]]
         off = self._error[rows] + self._relative * np.abs(rough)
-        survivors = _Survivors(rows, positions, score - off, score + off)
+        survivors = Survivors(rows, positions, score - off, score + off)
         return survivors.kept(survivors.upper >= self._thresholds[rows])
 
-    def _raise_thresholds(self, found: _Survivors) -> None:
+    def _raise_thresholds(self, found: Survivors) -> None:
         """Let each threshold be the `count`-th largest lower bound of its row, if that is higher."""
         counts = np.bincount(found.rows, minlength=len(self._thresholds))
         # Row and bound in one whole number, as sorting numbers is many times quicker than sorting by keys.

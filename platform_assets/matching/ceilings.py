@@ -23,6 +23,7 @@ MOST_HOURS_GROUPS = 8
 """With 12 groups a term's bound is a few hundredths of a point too high at most; a column costs less than the pairs saved."""
 
 Rough = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,9 @@ from sqlalchemy.dialects import postgresql as pg
 
 from platform_assets.clients.database import Database
 from platform_assets.monitoring.alerting.alerts import raise_alert, resolve_alert
+from platform_assets.monitoring.alerting.causes import PROCESS_SOURCE
 from platform_assets.table_assets import PLATFORM_OWNER
 from platform_assets.tables.supervision import process_incidents
-
-ALERT_SOURCE = "process"
 
 
 def utc_now() -> dt.datetime:
@@ -131,7 +130,7 @@ def _insert(connection: sa.Connection, incident: Incident, now: dt.datetime) -> 
         connection,
         fingerprint=fingerprint(incident.process),
         severity="critical" if incident.is_crash_loop else "medium",
-        source=ALERT_SOURCE,
+        source=PROCESS_SOURCE,
         subject=incident.process,
         owner=PLATFORM_OWNER,
         title=f"{incident.title} {what}: it {incident.reason.splitlines()[0]}",

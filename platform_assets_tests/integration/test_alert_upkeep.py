@@ -23,6 +23,7 @@ from platform_assets.monitoring.alerting.rules import (
 )
 from platform_assets.monitoring.alerting.silences import Matchers, add_silence, cancel_silence
 from platform_assets.monitoring.alerting.upkeep import Upkeep, look_after_alerts
+from platform_assets.supervision.incidents import Incident, IncidentBook
 from platform_assets.tables.monitoring import notification_outbox, system_alerts
 
 NOON = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)
@@ -112,6 +113,38 @@ def test_an_effect_is_not_told_beside_its_cause(world):
     assert world.told() == [("opened", "profiles")]
     assert world.alert("matches").inhibited_by == cause.alert_id
     assert world.alert("matches").told_severity is None
+
+
+def test_a_service_that_is_down_because_its_process_ended_is_not_told_beside_it(world, database):
+    """The supervisor tells of the process, the health check of the service: one outage, told once."""
+    book = IncidentBook()
+    book.note(Incident("local_apis", "The server of the local APIs", NOON, NOON, "ended with status 1"))
+    book.write(database, now=NOON)
+    with database.transaction() as connection:
+        down = raise_alert(
+            connection,
+            fingerprint="check:service_health_metrics:github_health",
+            severity="critical",
+            source="service",
+            subject="service_health_metrics:github_health",
+            owner="team:platform",
+            title="service_health_metrics: github_health is 2 level",
+            details={},
+            now=after(minutes=5),
+            assets=TOPOLOGY.assets_of_service("github"),
+        )
+    world.fail("matches", now=after(minutes=6))
+    world.look(after(minutes=6))
+
+    alerts = {row["subject"]: row for row in database.read(sa.select(system_alerts)).to_dict("records")}
+    process = alerts["local_apis"]
+    causes = {subject: row["inhibited_by"] for subject, row in alerts.items() if row is not process}
+    assert causes == dict.fromkeys(
+        ["service_health_metrics:github_health", "matches:coverage"], process["alert_id"]
+    )
+    assert process["severity"] == "critical", "as severe as what it brings about"
+    assert alerts["service_health_metrics:github_health"]["alert_id"] == down.alert_id
+    assert {subject for _, subject in world.told()} == {"local_apis"}
 
 
 def test_what_is_on_its_way_is_not_taken_back_and_not_told_twice(world):

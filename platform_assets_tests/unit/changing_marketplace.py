@@ -14,7 +14,7 @@ import pandas as pd
 
 from platform_assets.matching import refresh
 from platform_assets.matching.features import ProjectFeatures, developer_features, project_features
-from platform_assets.matching.filters import Filters, allowed_pairs
+from platform_assets.matching.filters import Filters, allowed_pairs, eligible_developers
 from platform_assets.matching.lists import Places
 from platform_assets.matching.statistics import CorpusStatistics, corpus_statistics
 
@@ -136,7 +136,7 @@ class World:
             statistics=statistics,
             as_of=given_that.AS_OF,
         )
-        return refresh.Side(features, partial(allowed_pairs, rules))
+        return refresh.Side(features, partial(allowed_pairs, rules), eligible_developers(rules))
 
     def project_features(self, statistics: CorpusStatistics) -> tuple[ProjectFeatures, ...]:
         names = sorted(self.projects)

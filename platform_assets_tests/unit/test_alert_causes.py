@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platform_assets.monitoring.alerting.causes import OpenProblem, Topology, find_causes, worst_effects
+from platform_assets.monitoring.alerting.causes import (
+    SERVICES_OF_PROCESS,
+    OpenProblem,
+    Topology,
+    find_causes,
+    worst_effects,
+)
 from platform_assets.monitoring.alerting.rules import CAUSE_GRACE
 
 NOON = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)
@@ -41,7 +47,15 @@ def run(alert_id: int, *assets: str, after_s: float = 0, severity: str = "high")
 
 def service(alert_id: int, name: str, *, after_s: float = 0, severity: str = "critical") -> OpenProblem:
     assets = TOPOLOGY.assets_of_service(name)
-    return OpenProblem(alert_id, "service", severity, assets, NOON + dt.timedelta(seconds=after_s))
+    at = NOON + dt.timedelta(seconds=after_s)
+    return OpenProblem(alert_id, "service", severity, assets, at, services=(name,))
+
+
+def process(alert_id: int, name: str, *, after_s: float = 0, severity: str = "medium") -> OpenProblem:
+    services = SERVICES_OF_PROCESS.get(name, ())
+    assets = sorted({asset for each in services for asset in TOPOLOGY.assets_of_service(each)})
+    at = NOON + dt.timedelta(seconds=after_s)
+    return OpenProblem(alert_id, "process", severity, tuple(assets), at, services=services)
 
 
 def test_downstream_is_everything_made_from_an_asset_and_not_the_asset():
@@ -117,6 +131,30 @@ def test_a_flapping_problem_that_is_away_explains_nothing():
     assert find_causes([away, check(2, "skills", after_s=1)], TOPOLOGY) == {}
 
 
+def test_a_process_is_the_cause_of_its_own_services_and_of_what_fails_without_them():
+    found = [
+        process(1, "postgres"),
+        service(2, "postgres", after_s=300),
+        run(3, "payments", after_s=20),
+        check(4, "matches", after_s=400, severity="critical"),
+        service(5, "stripe", after_s=300),
+    ]
+    causes = find_causes(found, TOPOLOGY)
+
+    assert causes == {2: 1, 3: 1, 4: 1}, "a Stripe that is down is another problem"
+    assert worst_effects(found, causes) == {1: "critical"}
+
+
+def test_a_process_without_a_service_that_is_looked_at_and_another_process_explain_nothing():
+    found = [process(1, "webserver"), process(2, "postgres"), process(3, "local_apis", after_s=1)]
+
+    assert find_causes([*found, service(4, "stripe", after_s=2)], TOPOLOGY) == {4: 3}
+
+
+def test_a_daemon_is_the_cause_of_its_missing_heartbeats_though_no_asset_uses_it():
+    assert find_causes([process(1, "daemon"), service(2, "dagster_daemons")], TOPOLOGY) == {2: 1}
+
+
 def test_of_two_runs_that_feed_each_other_the_later_one_has_a_cause():
     problems = [run(1, "profiles", "matches"), run(2, "skills", after_s=5)]
 
@@ -128,11 +166,12 @@ problems = st.lists(
     st.builds(
         OpenProblem,
         alert_id=st.integers(1, 1_000),
-        source=st.sampled_from(["asset_check", "run", "service", "sensor"]),
+        source=st.sampled_from(["asset_check", "run", "service", "process", "sensor"]),
         severity=st.sampled_from(["low", "medium", "high", "critical"]),
         assets=st.lists(st.sampled_from([*TOPOLOGY.parents, "unknown"]), max_size=3, unique=True).map(tuple),
         first_seen_at=st.integers(-900, 900).map(lambda s: NOON + dt.timedelta(seconds=s)),
         is_there=st.booleans(),
+        services=st.lists(st.sampled_from(["postgres", "stripe"]), max_size=2, unique=True).map(tuple),
     ),
     max_size=25,
     unique_by=lambda problem: problem.alert_id,

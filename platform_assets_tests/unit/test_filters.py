@@ -37,6 +37,7 @@ def _why_not(developer, project, *, contracts=(), blocks=(), as_of=AS_OF):
     assert both.tolist() == [True, not reasons, True], (
         "the pair's answer, among pairs that nothing keeps apart"
     )
+    assert eligible_developers(filters)[0] or reasons, "whoever may be matched is eligible"
     return reasons
 
 
@@ -141,6 +142,19 @@ def test_offsets_and_overlaps_are_exact():
 def test_a_contract_on_the_project_ends_the_search_for_that_pair(status, passes):
     reasons = _why_not({}, {}, contracts=[("p", "a", status), ("other", "b", "active")])
     assert reasons == ([] if passes else ["already_contracted"])
+
+
+def test_only_who_is_open_for_some_project_is_eligible():
+    people = given_that.developers(
+        {"developer_id": "a", "is_active": False},
+        {"developer_id": "b", "available_from": None},
+        {"developer_id": "c", "available_from": AS_OF + dt.timedelta(days=START_SLACK_DAYS + 1)},
+        {"developer_id": "d"},
+    )
+    posted = given_that.projects({"project_id": "p"}, {"project_id": "q", "status": "filled"})
+    assert eligible_developers(_filters(people, posted)).tolist() == [False, False, False, True]
+    closed = posted.assign(status="filled")
+    assert not eligible_developers(_filters(people, closed)).any()
 
 
 def test_a_contract_on_another_project_does_not_matter():

@@ -17,6 +17,7 @@ from platform_assets.monitoring.queues.recovery import (
     SeenSchedule,
     Snapshot,
     Zombie,
+    left_alone,
     plan_recovery,
     stuck_after_s,
     within_cap,
@@ -75,6 +76,9 @@ def test_what_is_being_handled_and_what_was_tried_in_vain_too_often_is_left_alon
     [action] = plan_recovery(snapshot, NOW)
 
     assert (action.subject, action.attempt) == ("run:c", 2)
+    left = {each.action.subject: each.reason for each in left_alone(snapshot, NOW)}
+    assert left.keys() == {"run:a", "run:b"}
+    assert f"tried {bounds.RECOVERY_TRIES} times" in left["run:b"]
 
 
 @pytest.mark.parametrize(
@@ -241,5 +245,7 @@ def test_one_round_stays_within_its_cap_and_drops_nothing(runs):
 
     assert len(chosen) <= bounds.RECOVERY_ACTIONS_PER_RUN
     assert sum(action.kind in FORCEFUL for action in chosen) <= bounds.RECOVERY_FORCEFUL_PER_RUN
-    assert sorted(a.subject for a in [*chosen, *left]) == sorted(a.subject for a in plan)
+    assert sorted(a.subject for a in [*chosen, *(each.action for each in left)]) == sorted(
+        a.subject for a in plan
+    )
     assert not left or len(chosen) > 0

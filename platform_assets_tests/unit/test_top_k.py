@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from platform_assets.matching.kernels import BFLOAT16, FLOAT32
+from platform_assets.matching.blocks import ProjectBlock
+from platform_assets.matching.kernels import (
+    BFLOAT16,
+    FLOAT32,
+    developer_side,
+    plan_columns,
+    project_side,
+    standing,
+)
+from platform_assets.matching.project_rows import project_rows
 from platform_assets.matching.scoring import score_pairs
 from platform_assets.matching.top_k import (
     MATCH_COLUMNS,
@@ -130,6 +139,63 @@ def test_developers_that_differ_by_less_than_the_kernels_error_are_ordered_exact
     found = _rank(projects, developers, k=50, reserve=25, shape=BlockShape(kernel=kernel))
 
     assert _rows(found) == _brute_force(projects, developers, np.ones((1, 2_000), dtype=np.bool_), 75)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 100_000),
+    kernel=st.sampled_from([FLOAT32, BFLOAT16]),
+    dense_columns=st.sampled_from([0, 30, 251]),
+    factor=st.sampled_from([0.0, 1.0, 40.0]),
+    least=st.sampled_from([-np.inf, 0.5, 4.0]),
+)
+def test_the_bounds_of_every_pair_enclose_its_score(seed, kernel, dense_columns, factor, least):
+    developers, projects = given_that.random_marketplace(seed, 40, 6, dimensions=64)
+    weights = weights_from_values(
+        {name: factor * DEFAULT_WEIGHTS.values()[name] for name in ("title", "rate", "availability")},
+        reason="test",
+    )
+    rows, standings = project_rows(projects, developers), standing(developers, weights)
+    columns = plan_columns(rows, developers, most_dense=dense_columns)
+    side = project_side(rows, columns, weights, kernel, largest_standing=float(np.abs(standings).max()))
+    block = ProjectBlock(
+        rows,
+        side,
+        columns,
+        slice(0, 6),
+        count=40,
+        at_least=np.full(6, least),
+        weights=weights,
+        kernel=kernel,
+    )
+    block.see(
+        developers,
+        developer_side(rows, developers, np.arange(40), columns, standings, weights, kernel),
+        _everybody,
+    )
+
+    kept = block.survivors
+    scores = score_pairs(
+        projects, developers, np.stack([kept.rows, kept.developers], axis=1), weights=weights
+    )
+    assert (kept.lower <= scores.points).all()
+    assert (scores.points <= kept.upper).all()
+    everything = np.stack(np.divmod(np.arange(6 * 40), 40), axis=1)
+    reaching = score_pairs(projects, developers, everything, weights=weights).points >= least
+    assert {*map(tuple, everything[reaching].tolist())} <= {
+        *zip(kept.rows.tolist(), kept.developers.tolist())
+    }
+
+
+def test_developers_who_are_not_eligible_are_in_no_list():
+    developers, projects = given_that.random_marketplace(14, 60, 4)
+    eligible = np.arange(60) % 3 > 0
+
+    found = best_pairs(projects, developers, _everybody, count=25, eligible=eligible)
+
+    expected = best_pairs(projects, developers, lambda _, positions: eligible[positions], count=25)
+    assert found.developers.tolist() == expected.developers.tolist()
+    assert found.scores.units.tolist() == expected.scores.units.tolist()
 
 
 def test_a_known_least_score_changes_nothing_about_those_who_reach_it():

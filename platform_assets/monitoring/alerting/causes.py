@@ -24,8 +24,20 @@ KIND_OF_SERVICE = {
 }
 """Services, with the kind of asset that uses each."""
 
-_LAYERS = {"asset_check": 0, "run": 1, "service": 2}
-"""Sources of alerts that can be each other's causes: a service makes runs fail, and a failed run leaves checks broken."""
+PROCESS_SOURCE = "process"
+"""Source of the alerts on supervised processes that ended or hung."""
+
+SERVICES_OF_PROCESS = {
+    "postgres": ("postgres",),
+    "local_apis": ("github", "stripe", "gemini"),
+    "daemon": ("dagster_daemons",),
+    "code_server": ("code_location",),
+}
+"""Supervised processes, with the services that each provides."""
+
+_LAYERS = {"asset_check": 0, "run": 1, "service": 2, PROCESS_SOURCE: 3}
+"""Sources of alerts that can be each other's causes: a process takes its service with it, a service makes runs fail, and a
+failed run leaves checks broken."""
 
 _DEEPEST_FIRST = sorted(_LAYERS, key=_LAYERS.__getitem__, reverse=True)
 
@@ -80,6 +92,7 @@ class OpenProblem:
         assets: What it is about.
         first_seen_at: When it began.
         is_there: Whether the problem is there now; a flapping one may be away.
+        services: The service that is not well, or those that a process no longer provides; of other problems none.
     """
 
     alert_id: int
@@ -88,6 +101,7 @@ class OpenProblem:
     assets: tuple[str, ...]
     first_seen_at: dt.datetime
     is_there: bool = True
+    services: tuple[str, ...] = ()
 
     @property
     def order(self) -> tuple[dt.datetime, int]:
@@ -98,7 +112,7 @@ class OpenProblem:
 def find_causes(problems: Sequence[OpenProblem], topology: Topology) -> dict[int, int]:
     """Find for each alert the open one that is its cause, if there is one.
 
-    A cause lies upstream: a service of what uses it, a run of the checks on what it should have written, and each of
+    A cause lies upstream: a process of the services that it provides, a service of what uses it, a run of the checks on what it should have written, and each of
     them, a broken check too, of what is made from its assets. It began before or about then. Of its own kind it must be at
     least as severe, since a bad figure does not explain a worse one further down; of a deeper kind it is the cause
     whatever was thought of it, see `worst_effects`. Of several, the deepest counts, and of these the earliest. A check
@@ -110,13 +124,15 @@ def find_causes(problems: Sequence[OpenProblem], topology: Topology) -> dict[int
     # Few alerts per asset can be the best cause of anything, so that thousands of open ones cost no more than one pass.
     on_asset = _Candidates()
     upstream_of = _Candidates()
+    on_service = _Candidates()
     for problem in sorted(problems, key=lambda each: each.order):
         if problem.source in _LAYERS and problem.is_there:
             on_asset.add(problem, problem.assets)
             upstream_of.add(problem, topology.downstream(problem.assets))
+            on_service.add(problem, problem.services)
     causes = {}
     for problem in problems:
-        cause = _cause_of(problem, on_asset, upstream_of)
+        cause = _cause_of(problem, on_asset, upstream_of, on_service)
         if cause is not None:
             causes[problem.alert_id] = cause.alert_id
     return causes
@@ -139,38 +155,44 @@ def worst_effects(problems: Sequence[OpenProblem], causes: Mapping[int, int]) ->
 
 
 class _Candidates:
-    """The earliest problems of each layer and severity that bear on an asset."""
+    """The earliest problems of each layer and severity that bear on an asset or a service."""
 
     def __init__(self) -> None:
         self._of: dict[tuple[str, str, str], list[OpenProblem]] = defaultdict(list)
 
-    def add(self, problem: OpenProblem, assets: Iterable[str]) -> None:
-        for asset in assets:
-            kept = self._of[asset, problem.source, problem.severity]
+    def add(self, problem: OpenProblem, names: Iterable[str]) -> None:
+        for name in names:
+            kept = self._of[name, problem.source, problem.severity]
             if len(kept) < _KEPT:
                 kept.append(problem)
 
-    def find(self, assets: Iterable[str], source: str, severity: str) -> Iterable[OpenProblem]:
-        for asset in assets:
-            yield from self._of.get((asset, source, severity), ())
+    def find(self, names: Iterable[str], source: str, severity: str) -> Iterable[OpenProblem]:
+        for name in names:
+            yield from self._of.get((name, source, severity), ())
 
 
-def _cause_of(problem: OpenProblem, on_asset: _Candidates, upstream_of: _Candidates) -> OpenProblem | None:
+def _cause_of(
+    problem: OpenProblem, on_asset: _Candidates, upstream_of: _Candidates, on_service: _Candidates
+) -> OpenProblem | None:
     layer = _LAYERS.get(problem.source)
     if layer is None:
         return None
     for source in _DEEPEST_FIRST:
-        if _LAYERS[source] > layer:
-            places, severities = [on_asset, upstream_of], SEVERITIES
-        elif source == problem.source and source != "service":
-            places, severities = [upstream_of], SEVERITIES[rank(problem.severity) :]
+        severities = SEVERITIES
+        if problem.source == "service":
+            # The assets of one service use others, too: only the process behind it explains it.
+            places = [(on_service, problem.services)] if source == PROCESS_SOURCE else []
+        elif _LAYERS[source] > layer:
+            places = [(on_asset, problem.assets), (upstream_of, problem.assets)]
+        elif source == problem.source != PROCESS_SOURCE:
+            places, severities = [(upstream_of, problem.assets)], SEVERITIES[rank(problem.severity) :]
         else:
-            continue
+            places = []
         candidates = [
             candidate
-            for place in places
+            for place, names in places
             for severity in severities
-            for candidate in place.find(problem.assets, source, severity)
+            for candidate in place.find(names, source, severity)
             if _can_cause(candidate, problem)
         ]
         if candidates:

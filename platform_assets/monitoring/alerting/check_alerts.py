@@ -67,6 +67,11 @@ def alert_on_checks(
     return Told(raised, resolved)
 
 
+def service_of_subject(subject: str) -> str:
+    """The service that an alert of source `service` is about."""
+    return subject.removeprefix(f"{HEALTH_ASSET}:").removesuffix(HEALTH_SUFFIX)
+
+
 def _fingerprint(check: CheckState) -> str:
     return f"check:{check.asset}:{check.check}"
 

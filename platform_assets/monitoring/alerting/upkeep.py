@@ -15,7 +15,15 @@ from sqlalchemy.dialects import postgresql as pg
 
 from platform_assets.clients.database import Database
 from platform_assets.monitoring.alerting.alerts import resolve_alert
-from platform_assets.monitoring.alerting.causes import OpenProblem, Topology, find_causes, worst_effects
+from platform_assets.monitoring.alerting.causes import (
+    PROCESS_SOURCE,
+    SERVICES_OF_PROCESS,
+    OpenProblem,
+    Topology,
+    find_causes,
+    worst_effects,
+)
+from platform_assets.monitoring.alerting.check_alerts import SERVICE_SOURCE, service_of_subject
 from platform_assets.monitoring.alerting.outbox import tell, withdraw
 from platform_assets.monitoring.alerting.rules import AFTER_CAUSE_WAIT, FLAPPING_CALM, REMIND_AFTER
 from platform_assets.monitoring.alerting.severity import Severity, rank
@@ -111,7 +119,7 @@ def look_after_alerts(database: Database, topology: Topology, *, now: dt.datetim
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         alerts = _read_open(connection)
         silences = read_silences(connection, now=now)
-        problems = [_problem(alert) for alert in alerts]
+        problems = [_problem(alert, topology) for alert in alerts]
         causes = find_causes(problems, topology)
         effects = worst_effects(problems, causes)
         plan = _Plan(silences, causes, effects, _read_ended_causes(connection, alerts, causes), now)
@@ -134,15 +142,26 @@ def _read_open(connection: sa.Connection) -> Sequence[sa.Row[Any]]:
     ).all()
 
 
-def _problem(alert: sa.Row[Any]) -> OpenProblem:
+def _problem(alert: sa.Row[Any], topology: Topology) -> OpenProblem:
+    services, assets = _services(alert), alert.assets
+    if alert.source == PROCESS_SOURCE:
+        # Who keeps processes alive does not know what is made of what.
+        assets = sorted({asset for service in services for asset in topology.assets_of_service(service)})
     return OpenProblem(
         alert_id=alert.alert_id,
         source=alert.source,
         severity=alert.severity,
-        assets=tuple(alert.assets),
+        assets=tuple(assets),
         first_seen_at=alert.first_seen_at,
         is_there=alert.calm_since is None,
+        services=services,
     )
+
+
+def _services(alert: sa.Row[Any]) -> tuple[str, ...]:
+    if alert.source == PROCESS_SOURCE:
+        return SERVICES_OF_PROCESS.get(alert.subject, ())
+    return (service_of_subject(alert.subject),) if alert.source == SERVICE_SOURCE else ()
 
 
 def _read_ended_causes(

@@ -52,8 +52,10 @@ def _name(check: CheckState) -> str:
 
 def _attention(check: CheckState) -> str:
     told = f"{form.state_words(check)}, {form.format_value(check)} (service level {form.format_service_level(check)})"
-    why = "; ".join(filter(None, (check.error, check.description, check.reason)))
-    return f"- {form.symbol(check)} {check.severity.value} {_name(check)}: {escape(told)}. {escape(why)}".rstrip()
+    lines = [f"- {form.symbol(check)} {check.severity.value} {_name(check)}: {escape(told)}"]
+    why = f"Why this bound: {check.reason}" if check.reason else None
+    lines += [f"    - {escape(text)}" for text in (check.description, why, check.error) if text]
+    return "\n".join(lines)
 
 
 def _table(states: Sequence[CheckState], now: dt.datetime) -> list[str]:

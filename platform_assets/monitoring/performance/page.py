@@ -64,7 +64,9 @@ def build_page(figures: Figures, *, price: TokenPrice | None) -> Page:
 
 def _bars(figures: Figures) -> list[Bar]:
     hours = figures.hours
-    most = max(int(hours["runs_count"].max()), 1) if len(hours) else 1
+    most = int(hours["runs_count"].max()) if len(hours) else 0
+    if not most:
+        return []
     return [
         Bar(hour, int(runs), int(failed), runs / most, failed / most)
         for hour, runs, failed in zip(hours["hour"], hours["runs_count"], hours["failed_count"], strict=True)

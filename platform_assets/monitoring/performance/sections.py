@@ -67,7 +67,7 @@ def headline(figures: Figures) -> str:
         f"{_counted(len(alerts), 'open alert')}, {serious} of them serious"
         if len(alerts)
         else "No open alert",
-        f"{failed:,} of {_counted(runs, 'run')} failed" if runs else "no run ended",
+        f"{failed:,} of {_counted(runs, 'run')} failed" if runs else "no run on record",
         f"{_counted(overspent, 'error budget')} overspent" if overspent else "every error budget is kept",
     ]
     return "; ".join(parts) + "."
@@ -95,13 +95,13 @@ def _levels(figures: Figures) -> Section:
     rows = sorted(_rows(figures.levels), key=_urgency)
     known = [row for row in rows if pd.notna(row["budget_left_ratio"])]
     burning = [row for row in rows if pd.notna(row["burning_at"])]
-    if not rows:
-        return Section("Service levels", "None was measured in this time.")
-    shown = rows[:SHOWN_LEVELS]
+    if not known:
+        return Section("Service levels", "None had an event in this time.")
+    shown = known[:SHOWN_LEVELS]
     return Section(
         "Service levels",
-        f"{_counted(len(known), 'service level')} with events, {len(burning)} burning; over 28 days. "
-        f"The nearest to trouble first{_of_all(shown, rows)}.",
+        f"{_counted(len(known), 'service level')} with events of {len(rows)}, {len(burning)} burning; over 28 days. "
+        f"The nearest to trouble first{_of_all(shown, known)}.",
         (
             Column("level"),
             Column("objective", True),
@@ -201,7 +201,7 @@ def _services(figures: Figures) -> Section:
 def _jobs(figures: Figures) -> Section:
     rows = _rows(figures.jobs)
     if not rows:
-        return Section("Work", "No run ended in this time.")
+        return Section("Work", "No run is on record in this time; the daemon records them.")
     failing = [row for row in rows if row["failed_count"]]
     slow = [row for row in rows if not row["failed_count"]]
     # Failing work first, then the slowest.

@@ -96,7 +96,7 @@ def queue_recovery(
         tables.queue_recovery,
         len(done.taken) if recovery_mode == "on" else 0,
         mode=recovery_mode,
-        left_for_next_count=len(done.left),
+        left_count=len(done.left),
         actions=dg.MetadataValue.md(_action_table(done)),
         repair_times=dg.MetadataValue.md(
             _repair_table(read_repair_times(database, since=now - dt.timedelta(days=1)))
@@ -150,11 +150,14 @@ def _action_table(done: Round) -> str:
     if done.skipped_because is not None:
         return f"Nothing was looked at: {done.skipped_because}."
     outcomes = [*done.settled, *done.taken]
-    if not outcomes:
+    if not (outcomes or done.left):
         return "Nothing is stuck."
     return _table(
         ("action", "subject", "state", "why"),
-        ((each.action.kind, each.action.subject, each.state, each.action.reason) for each in outcomes),
+        [
+            *((each.action.kind, each.action.subject, each.state, each.action.reason) for each in outcomes),
+            *((each.action.kind, each.action.subject, "left", each.reason) for each in done.left),
+        ],
     )
 
 

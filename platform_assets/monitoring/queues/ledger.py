@@ -94,10 +94,11 @@ def note_done(database: Database, recovery_id: int) -> None:
     _update(database, recovery_id, state="done")
 
 
-def note_failed(database: Database, recovery_id: int, error: BaseException, *, now: dt.datetime) -> None:
-    """Note that an action could not be carried out."""
+def note_failed(database: Database, recovery_id: int, error: BaseException, *, now: dt.datetime) -> str:
+    """Note that an action could not be carried out; gives the reason, without secrets."""
     text = redact_text(f"{type(error).__name__}: {error}")[:ERROR_CHARS]
     _update(database, recovery_id, state="failed", error=text, settled_at=now)
+    return text
 
 
 def settle(

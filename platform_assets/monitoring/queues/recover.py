@@ -14,11 +14,18 @@ from platform_assets.monitoring.queues import ledger
 from platform_assets.monitoring.queues.acting import Recoverer
 from platform_assets.monitoring.queues.ledger import Unsettled
 from platform_assets.monitoring.queues.model import Timetable
-from platform_assets.monitoring.queues.recovery import Action, plan_recovery, within_cap
+from platform_assets.monitoring.queues.recovery import (
+    Action,
+    Left,
+    left_alone,
+    plan_recovery,
+    within_cap,
+)
 from platform_assets.monitoring.queues.snapshot import take_snapshot
 from platform_assets.settings import RecoveryMode
 
-_LOCK = "platform_assets/queue_recovery"
+LOCK = "platform_assets/queue_recovery"
+"""Name of the advisory lock that a round holds."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +35,12 @@ class Outcome:
     Attributes:
         action: The action.
         state: `planned` in a dry run, otherwise that of its row.
+        error: Why it could not be carried out; None when it was.
     """
 
     action: Action
     state: str
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -41,13 +50,13 @@ class Round:
     Attributes:
         settled: Earlier actions that were looked at again.
         taken: Actions of this round; in a dry run those that would have been taken.
-        left: What is beyond the cap, for the next round.
+        left: What is wrong and was left alone: handled already, tried in vain, or beyond the cap.
         skipped_because: Why nothing was looked at; None when it was.
     """
 
     settled: Sequence[Outcome] = ()
     taken: Sequence[Outcome] = ()
-    left: Sequence[Action] = ()
+    left: Sequence[Left] = ()
     skipped_because: str | None = None
 
 
@@ -74,13 +83,14 @@ def recover(
         return Round(skipped_because="recovery is switched off (PLATFORM_RECOVERY)")
     with database.transaction() as lock:
         # Held to the end: of two rounds at once the second would only see half of what the first does.
-        if not lock.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(sa.func.hashtextextended(_LOCK, 0)))):
+        if not lock.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(sa.func.hashtextextended(LOCK, 0)))):
             return Round(skipped_because="another round is at work")
         recoverer = Recoverer(instance, database, now=now)
         is_dry = mode == "dry-run"
         settled = [] if is_dry else _settle(recoverer, database, now=now)
         snapshot = take_snapshot(instance, database, timetable, own_run_id=own_run_id, now=now)
-        chosen, left = within_cap(plan_recovery(snapshot, now))
+        chosen, later = within_cap(plan_recovery(snapshot, now))
+        left = [*left_alone(snapshot, now), *later]
         if is_dry:
             return Round(taken=[Outcome(action, "planned") for action in chosen], left=left)
         taken = [_take(recoverer, database, action, now=now) for action in chosen]
@@ -110,7 +120,6 @@ def _take(recoverer: Recoverer, database: Database, action: Action, *, now: dt.d
         recoverer.act(action)
     except Exception as error:
         # One thing that can't be mended keeps nothing else from it; the row and its check tell.
-        ledger.note_failed(database, recovery_id, error, now=now)
-        return Outcome(action, "failed")
+        return Outcome(action, "failed", ledger.note_failed(database, recovery_id, error, now=now))
     ledger.note_done(database, recovery_id)
     return _look_again(recoverer, database, Unsettled(recovery_id, action, now, is_done=True), now=now)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -167,49 +167,78 @@ class Action:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Left:
+    """Something that is not done now.
+
+    Attributes:
+        action: What would be done.
+        reason: Why it is not, in one sentence.
+    """
+
+    action: Action
+    reason: str
+
+
 def plan_recovery(snapshot: Snapshot, now: dt.datetime) -> list[Action]:
     """Everything that is to be done, most urgent first, with one action for each subject.
 
     Left alone are the run that looks, what an unsettled action is about, and what has been tried too often in vain.
     """
     planned: dict[str, Action] = {}
-    order = list(ActionKind)
-    for action in sorted(
-        _candidates(snapshot, now), key=lambda each: (order.index(each.kind), each.problem_since)
-    ):
-        tries = snapshot.tries.get((action.kind.value, action.subject), 0)
-        is_ours = snapshot.own_run_id is not None and action.subject == _run_subject(snapshot.own_run_id)
-        if is_ours or action.subject in snapshot.being_handled or tries >= bounds.RECOVERY_TRIES:
-            continue
-        planned.setdefault(
-            action.subject,
-            Action(
-                kind=action.kind,
-                subject=action.subject,
-                reason=action.reason,
-                problem_since=min(action.problem_since, now),
-                attempt=tries + 1,
-                details=action.details,
-            ),
-        )
+    for action in _ordered(snapshot, now):
+        if _why_left(action, snapshot) is None:
+            planned.setdefault(action.subject, action)
     return list(planned.values())
 
 
-def within_cap(plan: Sequence[Action]) -> tuple[list[Action], list[Action]]:
-    """Split a plan into what one run does and what is left for the next."""
+def left_alone(snapshot: Snapshot, now: dt.datetime) -> list[Left]:
+    """What is wrong and not in the plan, most urgent first, with the reason."""
+    found = ((action, _why_left(action, snapshot)) for action in _ordered(snapshot, now))
+    return [Left(action, reason) for action, reason in found if reason is not None]
+
+
+def within_cap(plan: Sequence[Action]) -> tuple[list[Action], list[Left]]:
+    """Split a plan into what one round does and what is left for the next."""
     now_done: list[Action] = []
-    left: list[Action] = []
+    left: list[Left] = []
     forceful_count = 0
     for action in plan:
         is_forceful = action.kind in FORCEFUL
-        if len(now_done) >= bounds.RECOVERY_ACTIONS_PER_RUN or (
-            is_forceful and forceful_count >= bounds.RECOVERY_FORCEFUL_PER_RUN
-        ):
-            left.append(action)
-            continue
-        now_done.append(action)
-        forceful_count += is_forceful
+        if len(now_done) >= bounds.RECOVERY_ACTIONS_PER_RUN:
+            left.append(Left(action, f"One round does {bounds.RECOVERY_ACTIONS_PER_RUN} things at most."))
+        elif is_forceful and forceful_count >= bounds.RECOVERY_FORCEFUL_PER_RUN:
+            left.append(
+                Left(action, f"One round breaks {bounds.RECOVERY_FORCEFUL_PER_RUN} things off at most.")
+            )
+        else:
+            now_done.append(action)
+            forceful_count += is_forceful
     return now_done, left
+
+
+def _ordered(snapshot: Snapshot, now: dt.datetime) -> list[Action]:
+    order = list(ActionKind)
+    return [
+        replace(
+            action,
+            problem_since=min(action.problem_since, now),
+            attempt=snapshot.tries.get((action.kind.value, action.subject), 0) + 1,
+        )
+        for action in sorted(
+            _candidates(snapshot, now), key=lambda each: (order.index(each.kind), each.problem_since)
+        )
+    ]
+
+
+def _why_left(action: Action, snapshot: Snapshot) -> str | None:
+    if snapshot.own_run_id is not None and action.subject == _run_subject(snapshot.own_run_id):
+        return "It is the run that looks."
+    if action.subject in snapshot.being_handled:
+        return "Whether an earlier action has helped is not known yet."
+    if action.attempt > bounds.RECOVERY_TRIES:
+        return f"It was tried {action.attempt - 1} times in a day and did not help: a person has to look."
+    return None
 
 
 def stuck_after_s(history: JobHistory | None) -> float:
