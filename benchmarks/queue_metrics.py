@@ -114,6 +114,7 @@ def write_runs(
         values = {
             "run_id": run.run_id,
             "copies": copies,
+            "phase": (number + 0.5) / len(TIMETABLE),
             "distance": hours * 3600 / max(copies, 1),
             "job_name": entry.job_name,
         }
@@ -125,7 +126,7 @@ def write_runs(
                     " SELECT c.id, snapshot_id, pipeline_name, mode, status, replace(run_body, run_id, c.id),"
                     " c.ended - interval '40 seconds', c.ended, extract(epoch FROM c.ended) - 30, extract(epoch FROM c.ended)"
                     " FROM runs, (SELECT gen_random_uuid()::text AS id,"
-                    " (now() AT TIME ZONE 'UTC') - n * :distance * interval '1 second' AS ended"
+                    " (now() AT TIME ZONE 'UTC') - (n - 1 + :phase) * :distance * interval '1 second' AS ended"
                     " FROM generate_series(1, :copies) n) c WHERE run_id = :run_id"
                 ),
                 values,
@@ -216,14 +217,25 @@ def _write_ticks(
         )
     )
     with storage.begin() as connection:
+        body = connection.scalar(
+            sa.text("SELECT tick_body FROM job_ticks WHERE id = :id"), {"id": tick.tick_id}
+        )
+        ends = [(at.timestamp(), at.timestamp() + 1) for at in times[:-1]]
         connection.execute(
             sa.text(
                 "INSERT INTO job_ticks (job_origin_id, selector_id, status, type, timestamp, tick_body)"
-                " SELECT job_origin_id, selector_id, status, type, to_timestamp(at) AT TIME ZONE 'UTC',"
-                " jsonb_set(jsonb_set(tick_body::jsonb, '{timestamp}', to_jsonb(at)), '{end_timestamp}', to_jsonb(at + 1))::text"
-                " FROM job_ticks, unnest(CAST(:times AS double precision[])) AS at WHERE id = :tick_id"
+                " SELECT job_origin_id, selector_id, status, type, to_timestamp(copy.at) AT TIME ZONE 'UTC', copy.body"
+                " FROM job_ticks, unnest(CAST(:times AS double precision[]), CAST(:bodies AS text[])) AS copy(at, body)"
+                " WHERE id = :id"
             ),
-            {"tick_id": tick.tick_id, "times": [at.timestamp() for at in times[:-1]]},
+            {
+                "id": tick.tick_id,
+                "times": [start for start, _ in ends],
+                "bodies": [
+                    json.dumps(json.loads(body) | {"timestamp": start, "end_timestamp": end})
+                    for start, end in ends
+                ],
+            },
         )
     return len(times)
 
