@@ -19,6 +19,7 @@ from dagster._core.remote_origin import (
 from dagster._core.storage.tags import SCHEDULE_NAME_TAG
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
+from platform_assets.definitions import build_definitions
 from platform_assets.monitoring.queues import ledger
 from platform_assets.monitoring.queues.acting import RECOVERY_TAG
 from platform_assets.monitoring.queues.model import GRPC_INFO_TAG
@@ -30,7 +31,7 @@ from platform_assets.monitoring.runs.heartbeats import beat
 from platform_assets.monitoring.runs.history import QUEUE_TAG
 from platform_assets.monitoring.runs.processes import ProcessIdentity, boot_id, process_start
 from platform_assets.resources import Clock
-from platform_assets.schedules import TIMETABLE
+from platform_assets.schedules import RECOVERY_JOB, TIMETABLE
 from platform_assets.tables.queues import queue_recovery
 
 MATCHES, PAYMENTS = "precompute_matching_results", "check_overdue_payments"
@@ -318,3 +319,46 @@ def test_the_assets_measure_queues_and_recover_with_their_checks(settled):
         "monitoring",
         "payments",
     ]
+
+
+def test_recovery_that_is_held_up_in_its_own_queue_is_done_by_its_sensor(instance, database):
+    """All runs of the queue are stuck, the recovery's too: only what no queue holds up can free it."""
+    entry = next(entry for entry in TIMETABLE if entry.job_name == RECOVERY_JOB)
+    create(instance, entry.name)
+    old, new = create(instance, MATCHES), create(instance, MATCHES)
+    repository = build_definitions().get_repository_def()
+
+    def tick(at, cursor):
+        resources = {
+            "database": database,
+            "clock": Clock(as_of=at.date(), read=lambda: at),
+            "recovery_mode": "on",
+        }
+        with dg.build_sensor_context(
+            instance=instance, repository_def=repository, resources=resources, cursor=cursor
+        ) as context:
+            return repository.get_sensor_def("watch_recovery").evaluate_tick(context).cursor
+
+    assert tick(later(15), None) is None
+    assert status_of(instance, old) is dg.DagsterRunStatus.QUEUED
+    cursor = tick(later(25), None)
+
+    assert status_of(instance, old) is dg.DagsterRunStatus.CANCELED
+    assert status_of(instance, new) is dg.DagsterRunStatus.QUEUED
+    assert tick(later(26), cursor) == cursor, "not with every tick"
+
+
+def test_one_action_that_fails_keeps_no_other_from_being_done(instance, database):
+    """The stuck run's process is on another machine, and there is no code server to ask."""
+    stuck = create(instance, PAYMENTS, status=dg.DagsterRunStatus.STARTED, **{GRPC_INFO_TAG: "{}"})
+    beat(database, stuck, ProcessIdentity("another-machine", "boot", 4711, "1"))
+    old, _ = create(instance, MATCHES), create(instance, MATCHES)
+
+    done = round_of(instance, database, at=later(60 * 5))
+
+    states = {each.action.subject: each.state for each in done.taken}
+    assert (states[f"run:{stuck}"], states[f"run:{old}"]) == ("failed", "worked")
+    assert status_of(instance, old) is dg.DagsterRunStatus.CANCELED
+    [failed] = [row for row in rows(database) if row["state"] == "failed"]
+    assert (failed["action"], failed["subject"]) == ("terminate_stuck_run", f"run:{stuck}")
+    assert failed["error"]
