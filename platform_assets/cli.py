@@ -12,11 +12,17 @@ from typing import NoReturn
 
 import click
 
+from platform_assets.commands.alerts import alerts
 from platform_assets.commands.evaluate import evaluate
 from platform_assets.commands.explain import explain
 from platform_assets.commands.match import match
+from platform_assets.commands.notifications import notifications
 from platform_assets.commands.payments import payments, rates
+from platform_assets.commands.recover import recover
+from platform_assets.commands.serve import health, serve, ui
 from platform_assets.commands.skills import skills
+from platform_assets.commands.thresholds import thresholds
+from platform_assets.monitoring.checking.model import DEFAULT_HISTORY
 from platform_assets.settings import load_settings
 
 EXIT_UNUSABLE = 2
@@ -72,29 +78,33 @@ def run(data: Path | None) -> None:
 
 @main.command()
 @click.option(
-    "--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port on 127.0.0.1."
+    "--format",
+    "format_",
+    type=click.Choice(["table", "json", "html", "md", "junit"]),
+    default="table",
+    show_default=True,
+    help="table: for a terminal. json: for programs. html: one page. md: for a chat or a pull request. junit: for a build "
+    "server.",
 )
-def ui(port: int) -> None:
-    """Dagster's UI and daemon, schedules on, until Ctrl-C."""
-    from platform_assets.local_ui import serve
-
-    sys.exit(serve(load_settings(), port=port))
-
-
-@main.command()
-@click.option(
-    "--format", "format_", type=click.Choice(["table", "json", "html"]), default="table", show_default=True
-)
-@click.option("--group", help="Only the checks of one group: profiles, matching or payments.")
+@click.option("--group", help="Only the checks of one group: profiles, matching, payments or monitoring.")
 @click.option("--failed", is_flag=True, help="Only the checks that failed or could not be evaluated.")
-def checks(format_: str, group: str | None, failed: bool) -> None:
+@click.option(
+    "--history",
+    type=click.IntRange(0, 1000),
+    default=DEFAULT_HISTORY,
+    show_default=True,
+    help="How many of the last evaluations of each check to show, as a small plot.",
+)
+def checks(format_: str, group: str | None, failed: bool, history: int) -> None:
     """Report on the asset checks: what was measured, what the service level is, and when.
 
     Exits with 1 when a check of severity ERROR has failed.
     """
     from platform_assets.main_run import report_checks
 
-    sys.exit(report_checks(load_settings(), format_=format_, group=group, failed_only=failed))
+    sys.exit(
+        report_checks(load_settings(), format_=format_, group=group, failed_only=failed, history=history)
+    )
 
 
 @main.command()
@@ -135,7 +145,10 @@ def activation() -> None:
     click.echo(str(write_activation(load_settings())))
 
 
-for command in (match, explain, skills, payments, rates, evaluate):
+for command in (
+    *(ui, serve, health, recover, alerts, notifications, thresholds),
+    *(match, explain, skills, payments, rates, evaluate),
+):
     main.add_command(command)
 
 

@@ -7,17 +7,30 @@ from typing import Any
 
 import dagster as dg
 
+import platform_assets.communications.assets
+import platform_assets.communications.checks
 import platform_assets.matching.assets
 import platform_assets.matching.checks
 import platform_assets.matching.service_assets
 import platform_assets.matching.service_checks
+import platform_assets.monitoring.levels.assets
+import platform_assets.monitoring.levels.checks
+import platform_assets.monitoring.performance.assets
+import platform_assets.monitoring.performance.checks
+import platform_assets.monitoring.queues.assets
+import platform_assets.monitoring.queues.checks
+import platform_assets.monitoring.retention.assets
+import platform_assets.monitoring.retention.checks
+import platform_assets.monitoring.services.assets
+import platform_assets.monitoring.services.checks
 import platform_assets.payments.assets
 import platform_assets.payments.checks
 import platform_assets.payments.money_assets
 import platform_assets.payments.money_checks
 import platform_assets.profiles.assets
 import platform_assets.profiles.checks
-from platform_assets.resources import resource_definitions
+from platform_assets.dagster_resources import resource_definitions
+from platform_assets.monitoring.runs.executor import beating_executor
 from platform_assets.schedules import build_jobs, build_schedules
 from platform_assets.sensors import build_sensors
 from platform_assets.settings import Settings, load_settings
@@ -28,6 +41,12 @@ DOMAINS = (
     (platform_assets.matching.service_assets, platform_assets.matching.service_checks),
     (platform_assets.payments.assets, platform_assets.payments.checks),
     (platform_assets.payments.money_assets, platform_assets.payments.money_checks),
+    (platform_assets.monitoring.retention.assets, platform_assets.monitoring.retention.checks),
+    (platform_assets.monitoring.performance.assets, platform_assets.monitoring.performance.checks),
+    (platform_assets.monitoring.levels.assets, platform_assets.monitoring.levels.checks),
+    (platform_assets.communications.assets, platform_assets.communications.checks),
+    (platform_assets.monitoring.services.assets, platform_assets.monitoring.services.checks),
+    (platform_assets.monitoring.queues.assets, platform_assets.monitoring.queues.checks),
 )
 
 
@@ -55,8 +74,7 @@ def build_definitions(settings: Settings | None = None, **overrides: Any) -> dg.
         schedules=build_schedules(),
         sensors=build_sensors(jobs),
         resources={**resource_definitions(settings), **overrides},
-        # The multiprocess default costs some 40 core-seconds more per run of this size; heavy work uses threads.
-        executor=dg.in_process_executor,
+        executor=beating_executor(settings),
         loggers=loggers,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import sqlalchemy as sa
@@ -12,8 +13,13 @@ from rich.console import Console
 from platform_assets.clients.contract import contract_problems
 from platform_assets.clients.database import MINIMUM_POSTGRES, Database
 from platform_assets.failures import explain
-from platform_assets.resources import database_url, open_gateway, open_gemini, open_github, open_graph
+from platform_assets.monitoring.services.probes import LOOK_LIMIT_S, probe_services
+from platform_assets.monitoring.services.probing import Look, Probe
+from platform_assets.notification_settings import Channel
+from platform_assets.resources import database_url, open_channels, service_openers
 from platform_assets.settings import Settings
+
+SERVICES = ("github", "stripe", "neo4j", "gemini", "embedder")
 
 
 @dataclass(frozen=True)
@@ -48,11 +54,8 @@ def examine(settings: Settings) -> list[Finding]:
         Finding("mode", "ok", f"{mode} (state in {settings.home})"),
         *_attempt("database", lambda: _database(settings)),
         *_attempt("dagster storage", lambda: _dagster_storage(settings)),
-        *_attempt("github", lambda: _github(settings)),
-        *_attempt("stripe", lambda: _gateway(settings)),
-        *_attempt("neo4j", lambda: _graph(settings)),
-        *_attempt("gemini", lambda: _gemini(settings)),
-        *_attempt("embedder", _embedder),
+        *_services(settings),
+        *_attempt("notifications", lambda: _notifications(settings)),
     ]
 
 
@@ -104,52 +107,48 @@ def _dagster_storage(settings: Settings) -> list[Finding]:
     return [Finding("dagster storage", "ok", "answers")]
 
 
-def _github(settings: Settings) -> list[Finding]:
-    client = open_github(settings)
-    if client is None:
-        return [Finding("github", "off", "switched off by PLATFORM_GITHUB_TOKEN=off")]
-    with client:
-        budget = client.read_budget()
+def _services(settings: Settings) -> list[Finding]:
+    openers = service_openers(settings, timeout_s=settings.request_timeout_s)
+    # A look may be two calls; loading the libraries comes on top.
+    limit_s = LOOK_LIMIT_S + 2 * settings.request_timeout_s
+    probes = probe_services(openers, services=SERVICES, limit_s=limit_s)
+    return [_finding(probe) for probe in probes]
+
+
+def _finding(probe: Probe) -> Finding:
+    match probe.look:
+        case Look.OK:
+            return Finding(probe.service, "ok", probe.message)
+        case Look.OFF:
+            return Finding(probe.service, "off", probe.message)
+        case _:
+            return Finding(probe.service, "problem", probe.message)
+
+
+def _notifications(settings: Settings) -> list[Finding]:
+    """One finding for each channel; nothing is sent."""
+    from platform_assets.clients.notifier import Notifier
+
+    notifier = Notifier(timeout_s=settings.request_timeout_s)
+
+    def look(channel: Channel) -> list[Finding]:
+        kind = notifier.kind(channel.address())
+        return [
+            Finding(
+                f"channel {channel.name}",
+                "ok",
+                f"its address is one of {kind}; try it with: platform-assets notifications test {channel.name}",
+            )
+        ]
+
+    book = open_channels(settings).book
+    if not book.channels:
+        return [Finding("notifications", "off", "switched off by PLATFORM_NOTIFICATIONS=off")]
     return [
-        Finding("github", "ok", f"answers; {budget.remaining:,} of {budget.limit:,} points left this hour")
+        finding
+        for channel in book.channels.values()
+        for finding in _attempt(f"channel {channel.name}", partial(look, channel))
     ]
-
-
-def _gateway(settings: Settings) -> list[Finding]:
-    client = open_gateway(settings)
-    if client is None:
-        return [Finding("stripe", "off", "switched off by PLATFORM_STRIPE_API_KEY=off")]
-    with client:
-        client.verify_key()
-    return [Finding("stripe", "ok", "answers and accepts the key")]
-
-
-def _graph(settings: Settings) -> list[Finding]:
-    client = open_graph(settings)
-    if client is None:
-        why = (
-            "switched off by PLATFORM_NEO4J_URI=off"
-            if settings.neo4j_uri
-            else "off: PLATFORM_NEO4J_URI is not set"
-        )
-        return [Finding("neo4j", "off", why)]
-    with client:
-        return [Finding("neo4j", "ok", f"answers as {client.read_agent()} and accepts the user")]
-
-
-def _gemini(settings: Settings) -> list[Finding]:
-    client = open_gemini(settings)
-    if client is None:
-        return [Finding("gemini", "off", "switched off by PLATFORM_GEMINI_API_KEY=off")]
-    with client:
-        client.verify_model()
-    return [Finding("gemini", "ok", f"answers, accepts the key and has {client.model}")]
-
-
-def _embedder() -> list[Finding]:
-    from platform_assets.clients.embedder import verify_packaged_model
-
-    return [Finding("embedder", "ok", f"weights of {verify_packaged_model()} verified")]
 
 
 def print_findings(findings: list[Finding]) -> bool:

@@ -7,6 +7,8 @@
     ├── AdHocMatchError         commands: what was asked for can't be searched
     ├── LocalUiError            local_ui: the UI can't be started here
     ├── UnknownNameError        commands: there is no such developer or skill
+    ├── UnknownMessageError     commands: there is no such message, or it has not failed
+    ├── UnknownChannelError     commands: the settings have no such channel
     ├── SchemaBehindError       migrations: the database is not of this release's version
     ├── MigrationError          migrations: it can't be brought to it
     ├── EmbeddedPostgresError   clients: the embedded server can't be used
@@ -25,6 +27,9 @@
     ├── UnknownPairError        matching: there is no such project or developer
     ├── ImportFileError         profiles: a file of skills or labelled samples can't be read
     ├── UnknownGroupError       monitoring: there is no such group of checks
+    ├── UnusableOverrideError   bounds: there is no such number, or nothing can be set in its place
+    ├── RecoveryError           monitoring: an action of recovery can't be carried out as things are
+    ├── UnknownAlertError       monitoring: there is no such alert or silence, or it is no longer open
     ├── EvaluationDataError     evaluation: a labelled data set can't be read
     └── RunFileError            evaluation: results can't be written where they were asked for
 

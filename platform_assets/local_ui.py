@@ -1,29 +1,27 @@
-"""The local processes around Dagster: its home folder, `make ui`, `make stop`, and the file to source."""
+"""Around Dagster on this machine: its home folder, `make stop`, and the file to source. Serving is `supervision/`'s."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shlex
+import signal
 import socket
-import subprocess
 import sys
+import time
 from pathlib import Path
-
-import psutil
 
 from platform_assets.errors import PlatformError
 from platform_assets.settings import PROJECT_ROOT, Settings
 
 HOST = "127.0.0.1"
 
-STOP_TIMEOUT_S = 15.0
+STOP_TIMEOUT_S = 45.0
+"""Longer than the supervisor gives what it stops, twice."""
+
+_STOP_POLL_S = 0.1
 
 CODE_LOCATION = "platform_assets.definitions"
-
-SUPERSEDED = "ignore:Function `dev_command`"
-"""`dagster dev` recommends another tool at each start, which a user of this one need not read."""
 
 
 class LocalUiError(PlatformError):
@@ -73,83 +71,37 @@ def write_activation(settings: Settings) -> Path:
     return path
 
 
-def port_is_free(port: int) -> bool:
-    """Whether nothing listens on the port of the loopback interface."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+def port_is_free(port: int, host: str = HOST) -> bool:
+    """Whether nothing listens on the port."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
         except OSError:
             return False
     return True
 
 
-def serve(settings: Settings, *, port: int) -> int:
-    """Run Dagster's UI and daemon until interrupted.
+def _stop_supervisor(settings: Settings) -> bool:
+    from platform_assets.monitoring.runs.processes import process_start
+    from platform_assets.supervision.status import read_status, status_path
 
-    Returns:
-        The exit status of `dagster dev`.
-
-    Raises:
-        LocalUiError: The port is taken.
-    """
-    if not port_is_free(port):
-        raise LocalUiError(
-            f"Port {port} on {HOST} is taken. Choose another: make ui PORT={port + 1} (or platform-assets ui --port {port + 1})."
-        )
-    home = prepare_dagster_home(settings)
-    from platform_assets.resources import open_database
-
-    open_database(settings).close()
-    record = settings.home / "ui.json"
-    command = [sys.executable, "-m", "dagster", "dev", "-h", HOST, "-p", str(port), "-m", CODE_LOCATION]
-    process = subprocess.Popen(  # noqa: S603  (our own interpreter, fixed arguments)
-        command,
-        # In the project's folder it would warn of the other dagster.yaml.
-        cwd=home,
-        env={**os.environ, "PYTHONWARNINGS": SUPERSEDED},
-    )
-    record.write_text(json.dumps({"pid": process.pid, "port": port}), encoding="utf-8")
-    print(
-        f"The UI comes up at http://{HOST}:{port} (Ctrl-C stops it, the embedded servers stay).", flush=True
-    )
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        _end_tree(process.pid)
-        record.unlink(missing_ok=True)
-
-
-def _end_tree(pid: int) -> None:
-    """End `dagster dev` and what it started: webserver, daemon and code server would outlive it."""
-    try:
-        parent = psutil.Process(pid)
-        tree = [parent, *parent.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return
-    for process in tree:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.terminate()
-    _, alive = psutil.wait_procs(tree, timeout=STOP_TIMEOUT_S)
-    for process in alive:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-
-
-def _stop_ui(settings: Settings) -> bool:
-    record = settings.home / "ui.json"
-    try:
-        process = psutil.Process(int(json.loads(record.read_text(encoding="utf-8"))["pid"]))
-        # The number may have been given to another process since.
-        is_ours = "dagster" in process.cmdline()
-    except (FileNotFoundError, ValueError, KeyError, psutil.Error):
-        is_ours = False
-    if is_ours:
-        _end_tree(process.pid)
-    record.unlink(missing_ok=True)
-    return is_ours
+    status = read_status(settings.home)
+    if status is None or not status.is_alive:
+        status_path(settings.home).unlink(missing_ok=True)
+        return False
+    # Asked to end, it ends its processes first; when it is killed they end with it.
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(status.pid, number)
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if process_start(status.pid) != status.process_start:
+                status_path(settings.home).unlink(missing_ok=True)
+                return True
+            time.sleep(_STOP_POLL_S)
+    raise LocalUiError(f"The supervisor (process {status.pid}) does not end. End it yourself.")
 
 
 def stop_everything(settings: Settings) -> list[str]:
@@ -158,7 +110,7 @@ def stop_everything(settings: Settings) -> list[str]:
     from platform_assets.sandbox.process import stop_sandbox
 
     stopped = {
-        "Dagster's UI and daemon": _stop_ui(settings),
+        "Dagster's UI and daemon": _stop_supervisor(settings),
         "the local APIs": stop_sandbox(settings.home),
         "the embedded Postgres": stop_postgres(settings.home),
     }

@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from platform_assets.errors import PlatformError
 from platform_assets.local_ui import prepare_dagster_home
+from platform_assets.monitoring.checking.model import DEFAULT_HISTORY
 from platform_assets.settings import ConfigurationError, Settings
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def run_job(settings: Settings, name: str) -> int:
     with exclusive_run(settings.home):
         definitions = build_definitions(settings, loggers={PROGRESS_LOGGER: progress.logger_definition()})
         with open_instance(settings) as instance:
-            _run_job(definitions, name, instance, progress, tags={})
+            _run_job(settings, definitions, name, instance, progress, tags={})
     _tell_failures(progress, console)
     return 1 if progress.failures else 0
 
@@ -145,15 +146,15 @@ def _run_jobs(settings: Settings, progress: RunProgress, console: Console) -> No
     started_at = time.monotonic()
     with open_instance(settings) as instance:
         # First, since what they do at the gateway is part of what the rest describes.
-        _run_job(definitions, RETRIES_JOB, instance, progress, tags={})
-        _run_job(definitions, MAIN_JOB, instance, progress, tags={})
+        _run_job(settings, definitions, RETRIES_JOB, instance, progress, tags={})
+        _run_job(settings, definitions, MAIN_JOB, instance, progress, tags={})
         with open_database(settings) as database:
             tags = analytics_run_tags(database, instance, settings.as_of_day)
         if tags:
-            _run_job(definitions, ANALYTICS_JOB, instance, progress, tags=tags)
+            _run_job(settings, definitions, ANALYTICS_JOB, instance, progress, tags=tags)
         else:
             # Without a day to compute its checks are evaluated all the same.
-            _run_job(definitions, CHECKS_JOB, instance, progress, tags={}, checks_of=PARTITIONED)
+            _run_job(settings, definitions, CHECKS_JOB, instance, progress, tags={}, checks_of=PARTITIONED)
     elapsed_s = time.monotonic() - started_at
     console.print(
         f"  Refreshed in {elapsed_s:.1f} s; derived rows written: {progress.rows_written:,}; "
@@ -169,6 +170,7 @@ def _tell_failures(progress: RunProgress, console: Console) -> None:
 
 
 def _run_job(
+    settings: Settings,
     definitions: dg.Definitions,
     name: str,
     instance: dg.DagsterInstance,
@@ -178,16 +180,29 @@ def _run_job(
     checks_of: str | None = None,
 ) -> None:
     """Run a job, or only the checks of one asset in it."""
+    from dagster._core.utils import make_new_run_id
+
+    from platform_assets.monitoring.runs.heartbeats import beating
+    from platform_assets.resources import database_url
+
     job = definitions.resolve_job_def(name)
     if checks_of is not None:
         keys = definitions.resolve_asset_graph().asset_check_keys
         job = job.get_subset(
             asset_check_selection={key for key in keys if key.asset_key.to_user_string() == checks_of}
         )
-    with progress.job(name, steps_count=len(job.graph.node_defs)):
+    run_id = make_new_run_id()
+    with (
+        progress.job(name, steps_count=len(job.graph.node_defs)),
+        beating(database_url(settings), run_id),
+    ):
         # Naming the logger replaces Dagster's own, which would print every event.
         job.execute_in_process(
-            instance=instance, raise_on_error=False, tags=tags, run_config={"loggers": {PROGRESS_LOGGER: {}}}
+            instance=instance,
+            raise_on_error=False,
+            tags=tags,
+            run_config={"loggers": {PROGRESS_LOGGER: {}}},
+            run_id=run_id,
         )
 
 
@@ -197,6 +212,7 @@ def report_checks(
     format_: str,
     group: str | None = None,
     failed_only: bool = False,
+    history: int = DEFAULT_HISTORY,
     write_files: bool = False,
     console: Console | None = None,
 ) -> int:
@@ -204,9 +220,10 @@ def report_checks(
 
     Args:
         settings: The settings.
-        format_: `table`, `json` or `html`.
+        format_: `table`, `json`, `html`, `md` or `junit`.
         group: Only the checks of this group.
         failed_only: Only the checks that failed.
+        history: How many of the last evaluations of each check to show.
         write_files: Also write HTML and JSON under `<home>/report/`.
         console: Where a table goes; by default standard output.
 
@@ -221,12 +238,24 @@ def report_checks(
     now = dt.datetime.now(dt.UTC)
     with open_instance(settings) as instance:
         states = read_check_states(
-            build_definitions(settings).resolve_asset_graph(), instance, group=group, failed_only=failed_only
+            build_definitions(settings).resolve_asset_graph(),
+            instance,
+            group=group,
+            failed_only=failed_only,
+            history=history,
         )
     if format_ == "json":
         click.echo(report.render_json(states, generated_at=now))
     elif format_ == "html":
         click.echo(report.render_html(states, generated_at=now))
+    elif format_ == "md":
+        from platform_assets.monitoring.checking.markdown import render_markdown
+
+        click.echo(render_markdown(states, generated_at=now), nl=False)
+    elif format_ == "junit":
+        from platform_assets.monitoring.checking.junit import render_junit
+
+        click.echo(render_junit(states, generated_at=now))
     else:
         report.render_table(states, console, generated_at=now)
     if write_files:

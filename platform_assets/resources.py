@@ -1,31 +1,34 @@
-"""Settings → clients, and the Dagster resources that hand them out.
+"""Settings → clients: how each service is opened. Nothing connects at import. No Dagster here.
 
-A resource is the plain client itself, opened when a step first needs it: nothing connects at import or at load.
+The Dagster resources that hand clients out are in `dagster_resources.py`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
 from sqlalchemy.engine import make_url
 
 from platform_assets.clients.database import Database
-from platform_assets.settings import Settings, is_off
+from platform_assets.notification_settings import Channel, ChannelBook, Route
+from platform_assets.settings import Settings, is_off, load_channel_book
 
 if TYPE_CHECKING:
+    from platform_assets.clients.deadman import DeadmanSwitch
     from platform_assets.clients.embedder import Embedder
     from platform_assets.clients.gemini import GeminiClient
     from platform_assets.clients.github import GithubClient
     from platform_assets.clients.graph import GraphClient
     from platform_assets.clients.mailer import Mailer
     from platform_assets.clients.payment_gateway import PaymentGateway
+    from platform_assets.communications.channels import Channels
+    from platform_assets.monitoring.performance.sections import TokenPrice
+    from platform_assets.monitoring.services.probes import ServiceOpeners
     from platform_assets.payments.retry_policy import RetryPolicy
 
 
@@ -48,15 +51,25 @@ class Clock:
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """How the payment report is made.
+    """How reports are made.
 
     Attributes:
-        folder: Where its files go.
-        currency: What it converts to; None converts nothing.
+        folder: Where their files go.
+        currency: What the payment report converts to; None converts nothing.
+        token_price: What Gemini's tokens cost; None shows no cost.
     """
 
     folder: Path
     currency: str | None
+    token_price: TokenPrice | None = None
+
+
+def token_price(settings: Settings) -> TokenPrice | None:
+    """What Gemini's tokens cost, where both prices are set."""
+    from platform_assets.monitoring.performance.sections import TokenPrice
+
+    prices = settings.gemini_input_price_usd, settings.gemini_output_price_usd
+    return None if prices[0] is None or prices[1] is None else TokenPrice(prices[0], prices[1])
 
 
 def database_url(settings: Settings) -> str:
@@ -86,7 +99,9 @@ def open_database(settings: Settings) -> Database:
         if settings.is_sandbox:
             from platform_assets.sandbox.demo import deliver_webhooks, ensure_marketplace
 
-            migrate.upgrade(url)
+            # Asked on the connection that is needed anyway: every run and every tick of a sensor comes through here.
+            if migrate.current_revision(database) != migrate.head_revision():
+                migrate.upgrade(url)
             ensure_marketplace(settings, database)
             deliver_webhooks(settings, database)
         else:
@@ -97,8 +112,11 @@ def open_database(settings: Settings) -> Database:
     return database
 
 
-def open_github(settings: Settings) -> GithubClient | None:
-    """A GitHub client, of the local API in sandbox mode; None when GitHub is switched off."""
+def open_github(settings: Settings, **options: Any) -> GithubClient | None:
+    """A GitHub client, of the local API in sandbox mode; None when GitHub is switched off.
+
+    `options` are more of the client's arguments.
+    """
     from platform_assets.clients.github import GithubClient
 
     if is_off(settings.github_token):
@@ -110,17 +128,22 @@ def open_github(settings: Settings) -> GithubClient | None:
             url=ensure_sandbox(settings).github_url,
             token=SANDBOX_GITHUB_TOKEN,
             timeout_s=settings.request_timeout_s,
+            **options,
         )
     assert settings.github_token is not None  # load_settings has seen to it
     return GithubClient(
         url=settings.github_url,
         token=settings.github_token.get_secret_value(),
         timeout_s=settings.request_timeout_s,
+        **options,
     )
 
 
-def open_gateway(settings: Settings) -> PaymentGateway | None:
-    """A payment gateway client, of the local API in sandbox mode; None when the gateway is switched off."""
+def open_gateway(settings: Settings, **options: Any) -> PaymentGateway | None:
+    """A payment gateway client, of the local API in sandbox mode; None when the gateway is switched off.
+
+    `options` are more of the client's arguments.
+    """
     from platform_assets.clients.payment_gateway import PaymentGateway
 
     if is_off(settings.stripe_api_key):
@@ -132,17 +155,22 @@ def open_gateway(settings: Settings) -> PaymentGateway | None:
             url=ensure_sandbox(settings).stripe_url,
             api_key=SANDBOX_STRIPE_KEY,
             timeout_s=settings.request_timeout_s,
+            **options,
         )
     assert settings.stripe_api_key is not None  # load_settings has seen to it
     return PaymentGateway(
         url=settings.stripe_url,
         api_key=settings.stripe_api_key.get_secret_value(),
         timeout_s=settings.request_timeout_s,
+        **options,
     )
 
 
-def open_graph(settings: Settings) -> GraphClient | None:
-    """A Neo4j client; None when Neo4j is switched off, as it is in sandbox mode unless a URI is given."""
+def open_graph(settings: Settings, **options: Any) -> GraphClient | None:
+    """A Neo4j client; None when Neo4j is switched off, as it is in sandbox mode unless a URI is given.
+
+    `options` are more of the client's arguments.
+    """
     from platform_assets.clients.graph import GraphClient
 
     if settings.neo4j_uri is None or is_off(settings.neo4j_uri):
@@ -153,6 +181,7 @@ def open_graph(settings: Settings) -> GraphClient | None:
         user=settings.neo4j_user,
         password=settings.neo4j_password.get_secret_value(),
         timeout_s=settings.request_timeout_s,
+        **options,
     )
 
 
@@ -217,6 +246,29 @@ def payment_rules(settings: Settings) -> PaymentRules:
     return PaymentRules(policy, mailer, settings.payment_reminder_sender)
 
 
+def service_openers(settings: Settings, *, timeout_s: float | None = None) -> ServiceOpeners:
+    """How to open a client of each service for one look at it: with short limits and without repeats.
+
+    Args:
+        settings: The settings.
+        timeout_s: Limit of each call, in seconds; by default that of regular looks.
+    """
+    from platform_assets.monitoring.services.probes import PROBE_TIMEOUT_S, ServiceOpeners
+
+    limit_s = timeout_s or PROBE_TIMEOUT_S
+    brief = settings.model_copy(update={"request_timeout_s": limit_s})
+    whole_s = math.ceil(limit_s)
+    return ServiceOpeners(
+        database=lambda: Database(
+            database_url(brief), connect_timeout_s=whole_s, statement_timeout_s=whole_s
+        ),
+        github=lambda: open_github(brief, attempts_count=1),
+        gateway=lambda: open_gateway(brief, retries_count=0),
+        graph=lambda: open_graph(brief, transaction_limit_s=limit_s, retry_limit_s=0.0),
+        gemini=lambda: open_gemini(brief),
+    )
+
+
 def open_embedder() -> Embedder:
     """The embedder; its model is loaded when the first text is encoded."""
     from platform_assets.clients.embedder import Embedder
@@ -224,74 +276,44 @@ def open_embedder() -> Embedder:
     return Embedder()
 
 
-def resource_definitions(settings: Settings) -> dict[str, Any]:
-    """The Dagster resources, by the name under which assets ask for them."""
+def open_deadman(settings: Settings) -> DeadmanSwitch | None:
+    """The dead man's switch; None when no address is set."""
+    from platform_assets.clients.deadman import DeadmanSwitch
 
-    @dg.resource(description="Postgres: the marketplace's tables and the derived ones.")
-    @contextmanager
-    def database(_: dg.InitResourceContext) -> Iterator[Database]:
-        with open_database(settings) as client:
-            yield client
+    if settings.deadman_url is None:
+        return None
+    return DeadmanSwitch(settings.deadman_url.get_secret_value(), timeout_s=settings.request_timeout_s)
 
-    @dg.resource(description="GitHub (PLATFORM_GITHUB_TOKEN, PLATFORM_GITHUB_URL); none when off.")
-    @contextmanager
-    def github(_: dg.InitResourceContext) -> Iterator[GithubClient | None]:
-        with open_github(settings) or nullcontext() as client:
-            yield client
 
-    @dg.resource(description="Stripe (PLATFORM_STRIPE_API_KEY, PLATFORM_STRIPE_URL); none when off.")
-    @contextmanager
-    def gateway(_: dg.InitResourceContext) -> Iterator[PaymentGateway | None]:
-        with open_gateway(settings) or nullcontext() as client:
-            yield client
+SANDBOX_CHANNEL = "webhook"
+SANDBOX_UI_URL = "http://127.0.0.1:3000"
 
-    @dg.resource(description="Neo4j (PLATFORM_NEO4J_URI, _USER, _PASSWORD); none when off.")
-    @contextmanager
-    def graph(_: dg.InitResourceContext) -> Iterator[GraphClient | None]:
-        with open_graph(settings) or nullcontext() as client:
-            yield client
 
-    @dg.resource(description="Gemini (PLATFORM_GEMINI_API_KEY, PLATFORM_GEMINI_URL); none when off.")
-    @contextmanager
-    def gemini(_: dg.InitResourceContext) -> Iterator[GeminiClient | None]:
-        with open_gemini(settings) or nullcontext() as client:
-            yield client
+def open_channels(settings: Settings) -> Channels:
+    """Where notifications go: in sandbox mode a local webhook, unless a file of channels is given."""
+    import platform_assets.monitoring.alerting.alerts as alerts
+    from platform_assets.clients.notifier import Notifier
+    from platform_assets.communications.channels import Channels
 
-    @dg.resource(description="The packaged sentence-transformers model.")
-    def embedder(_: dg.InitResourceContext) -> Embedder:
-        return open_embedder()
-
-    @dg.resource(
-        description="What may be done about payments (PLATFORM_PAYMENT_RETRIES, PLATFORM_PAYMENT_REMINDERS)."
+    return Channels(
+        book=_channel_book(settings),
+        send=Notifier(timeout_s=settings.request_timeout_s).send,
+        alerts=alerts,
+        ui_url=settings.ui_url or (SANDBOX_UI_URL if settings.is_sandbox else None),
     )
-    def rules(_: dg.InitResourceContext) -> PaymentRules:
-        return payment_rules(settings)
 
-    @dg.resource(description="The day for which values are computed (PLATFORM_AS_OF, or else today in UTC).")
-    def clock(_: dg.InitResourceContext) -> Clock:
-        return Clock(as_of=settings.as_of_day)
 
-    @dg.resource(
-        description="Where the payment report goes (PLATFORM_HOME) and what it converts to (PLATFORM_REPORT_CURRENCY)."
+def _channel_book(settings: Settings) -> ChannelBook:
+    if settings.notifications is not None or not settings.is_sandbox:
+        return load_channel_book(settings)
+
+    def webhook() -> str:
+        from platform_assets.sandbox.process import ensure_sandbox
+
+        return f"json://{ensure_sandbox(settings).notifications_url.partition('://')[2]}/"
+
+    return ChannelBook(
+        {SANDBOX_CHANNEL: Channel(SANDBOX_CHANNEL, webhook)},
+        (Route((SANDBOX_CHANNEL,)),),
+        canary=SANDBOX_CHANNEL,
     )
-    def report_options(_: dg.InitResourceContext) -> ReportOptions:
-        return ReportOptions(folder=settings.home / "report", currency=settings.report_currency)
-
-    @dg.resource(description="Raises and resolves alerts in a transaction of the caller.")
-    def alerts(_: dg.InitResourceContext) -> ModuleType:
-        import platform_assets.monitoring.alerting.alerts
-
-        return platform_assets.monitoring.alerting.alerts
-
-    return {
-        "alerts": alerts,
-        "database": database,
-        "github": github,
-        "gateway": gateway,
-        "graph": graph,
-        "gemini": gemini,
-        "embedder": embedder,
-        "payment_rules": rules,
-        "clock": clock,
-        "report_options": report_options,
-    }

@@ -39,18 +39,19 @@ class Entry:
         name: The task's name, which is the schedule's.
         cron: When, in UTC; minutes are staggered so that ticks do not all fall together.
         queue: The queue that its runs belong to.
-        selection: The assets it materializes, with their checks; None for `check_performance_thresholds`, which
-            evaluates every check and materializes nothing.
+        selection: The assets it materializes, with their checks.
         overlap: What happens when its last run is still going.
         tags: More tags of its runs.
+        every_check: Whether it evaluates every check of the platform, and not only its assets'.
     """
 
     name: str
     cron: str
     queue: str
-    selection: tuple[str, ...] | None
+    selection: tuple[str, ...]
     overlap: Overlap
     tags: Mapping[str, str] = field(default_factory=dict)
+    every_check: bool = False
 
     @property
     def job_name(self) -> str:
@@ -139,28 +140,70 @@ TIMETABLE: tuple[Entry, ...] = (
         ("payment_analytics",),
         Overlap.SERIALIZE,
     ),
-    Entry("check_performance_thresholds", "*/10 * * * *", "monitoring", None, Overlap.SKIP),
+    Entry("generate_performance_report", "58 * * * *", "monitoring", ("performance_report",), Overlap.SKIP),
+    Entry("cleanup_old_metrics", "15 1 * * *", "monitoring", ("metrics_cleanup",), Overlap.SKIP),
+    Entry(
+        "check_performance_thresholds",
+        "*/10 * * * *",
+        "monitoring",
+        ("performance_benchmarks", "service_level_measurements"),
+        Overlap.SKIP,
+        every_check=True,
+    ),
+    Entry(
+        "collect_system_health_metrics",
+        "2-59/5 * * * *",
+        "monitoring",
+        ("service_health_metrics",),
+        Overlap.SKIP,
+    ),
+    Entry(
+        "collect_ai_service_performance_metrics",
+        "6-59/10 * * * *",
+        "monitoring",
+        ("ai_service_metrics",),
+        Overlap.SKIP,
+    ),
+    Entry(
+        "collect_task_queue_metrics", "1-59/5 * * * *", "monitoring", ("task_queue_metrics",), Overlap.SKIP
+    ),
+    Entry(
+        "monitor_and_recover_task_queues", "6-59/10 * * * *", "monitoring", ("queue_recovery",), Overlap.SKIP
+    ),
 )
 
+DELIVERIES_JOB = "report_notifications_job"
+LAUNCHED_BY_SENSORS: Mapping[str, tuple[str, str]] = {
+    DELIVERIES_JOB: ("communications", "notification_deliveries"),
+}
+"""Jobs that no schedule launches, with their queue and asset: messages are due when something has happened."""
+
 PARTITIONED = "payment_analytics"
+
+MAIN_QUEUE = "ai_services"
 
 RETRIES = "payment_retries"
 RETRIES_JOB = "retry_failed_payments_job"
 ANALYTICS_JOB = "generate_payment_analytics_report_job"
 CHECKS_JOB = "check_performance_thresholds_job"
+RECOVERY_JOB = "monitor_and_recover_task_queues_job"
 MAIN_JOB = "refresh_marketplace"
 """Everything of the main path, for `platform-assets run` and for a first look. The partitioned analytics are not in it,
 nor are the retries: what they do at the gateway changes what all else describes, so they have a job that runs before."""
 
 
 def _selection(entry: Entry) -> dg.AssetSelection:
-    if entry.selection is None:
-        return dg.AssetSelection.all_asset_checks()
-    return dg.AssetSelection.assets(*entry.selection)
+    assets = dg.AssetSelection.assets(*entry.selection)
+    return assets | dg.AssetSelection.all_asset_checks() if entry.every_check else assets
+
+
+def queue_of_assets() -> dict[str, str]:
+    """The queue of each asset on the timetable."""
+    return {asset: entry.queue for entry in TIMETABLE for asset in entry.selection}
 
 
 def build_jobs() -> "list[UnresolvedAssetJobDefinition]":
-    """One job per line of the timetable, and the main job."""
+    """One job per line of the timetable, those that sensors launch, and the main job."""
     jobs = [
         dg.define_asset_job(
             entry.job_name,
@@ -174,9 +217,18 @@ def build_jobs() -> "list[UnresolvedAssetJobDefinition]":
         MAIN_JOB,
         selection=dg.AssetSelection.all() - dg.AssetSelection.assets(PARTITIONED, RETRIES),
         description="Refreshes the whole main path once, checks included.",
-        tags={QUEUE_TAG: "ai_services"},
+        tags={QUEUE_TAG: MAIN_QUEUE},
     )
-    return [*jobs, main]
+    launched = [
+        dg.define_asset_job(
+            name,
+            selection=dg.AssetSelection.assets(asset),
+            description=f"Materializes `{asset}` when a sensor asks for it (queue `{queue}`).",
+            tags={QUEUE_TAG: queue},
+        )
+        for name, (queue, asset) in LAUNCHED_BY_SENSORS.items()
+    ]
+    return [*jobs, *launched, main]
 
 
 def overlap_skip_reason(entry: Entry, unfinished_run_ids: Sequence[str]) -> str | None:
@@ -235,9 +287,9 @@ def _analytics_schedule(entry: Entry) -> dg.ScheduleDefinition:
     return schedule
 
 
-def build_schedules() -> list[dg.ScheduleDefinition]:
-    """Every schedule of the timetable, switched on."""
+def build_schedules(timetable: Sequence[Entry] = TIMETABLE) -> list[dg.ScheduleDefinition]:
+    """Every schedule of a timetable, switched on."""
     return [
         _analytics_schedule(entry) if entry.selection == (PARTITIONED,) else _plain_schedule(entry)
-        for entry in TIMETABLE
+        for entry in timetable
     ]

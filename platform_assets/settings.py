@@ -6,6 +6,8 @@ Knows nothing of Dagster and connects to nothing. Only variables that begin with
 from __future__ import annotations
 
 import datetime as dt
+import os
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -13,8 +15,11 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from platform_assets.errors import PlatformError
+from platform_assets.notification_settings import NOBODY, ChannelBook, read_channel_book
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+RecoveryMode = Literal["on", "dry-run", "off"]
 
 OFF = "off"
 """The value that switches a service off by name."""
@@ -59,6 +64,14 @@ class Settings(BaseSettings):
         payment_reminder_sender: Address that reminders come from.
         report_currency: ISO 4217 code that the payment report converts to, at rates that the user has loaded; unset
             means that nothing is converted.
+        gemini_input_price_usd: What Gemini takes for a million tokens that it reads, in US dollars; with the next one, the
+            performance report shows the cost. No price is shipped: it depends on model and contract, and changes.
+        gemini_output_price_usd: What it takes for a million tokens that it answers.
+        notifications: TOML file with the channels and routes of alerts (`docs/notifications.md`), or `off`; in sandbox mode
+            they end at a local webhook unless a file is given.
+        deadman_url: Address that is asked for as long as all is well, so that whoever watches it notices silence.
+        ui_url: Where people reach Dagster's UI; messages link there.
+        recovery: `on`, `dry-run` or `off`: whether stuck work is freed, only named, or not even looked for.
         as_of: UTC day for which derived values are computed; unset means today.
         request_timeout_s: Limit of every HTTP call, in seconds.
         sandbox_seed: Seed of the generated marketplace.
@@ -97,6 +110,12 @@ class Settings(BaseSettings):
     payment_reminder_smtp_url: SecretStr | None = None
     payment_reminder_sender: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+$")
     report_currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+    gemini_input_price_usd: Decimal | None = Field(default=None, ge=0)
+    gemini_output_price_usd: Decimal | None = Field(default=None, ge=0)
+    notifications: str | None = None
+    deadman_url: SecretStr | None = None
+    ui_url: str | None = Field(default=None, pattern=r"^https?://[^\s@]+$")
+    recovery: RecoveryMode = "on"
     as_of: dt.date | None = None
     request_timeout_s: float = Field(default=20.0, gt=0)
     sandbox_seed: int = 20261101
@@ -140,6 +159,10 @@ _SERVICES = {
     "PLATFORM_STRIPE_API_KEY": ("stripe_api_key", "Stripe secret or restricted key, or `off`"),
     "PLATFORM_NEO4J_URI": ("neo4j_uri", "URI of the Neo4j database that the skill graph goes to, or `off`"),
     "PLATFORM_GEMINI_API_KEY": ("gemini_api_key", "Gemini API key, or `off`"),
+    "PLATFORM_NOTIFICATIONS": (
+        "notifications",
+        "TOML file with the channels that alerts are sent through (docs/notifications.md), or `off`",
+    ),
 }
 
 _LIVE_KEYS = ("sk_live_", "rk_live_")
@@ -181,6 +204,36 @@ def _reminder_problems(settings: Settings) -> list[str]:
     elif not url.get_secret_value().startswith(("smtp://", "smtps://")):
         problems.append("PLATFORM_PAYMENT_REMINDER_SMTP_URL must begin with smtps:// or smtp://")
     return problems
+
+
+def _notification_problems(settings: Settings) -> list[str]:
+    problems = []
+    if settings.deadman_url is not None:
+        url = settings.deadman_url.get_secret_value()
+        if not url.startswith(("https://", "http://")):
+            problems.append("PLATFORM_DEADMAN_URL must begin with https:// or http://")
+    if settings.notifications is not None and not is_off(settings.notifications):
+        problems += _read_channels(settings.notifications)[1]
+    return problems
+
+
+def load_channel_book(settings: Settings) -> ChannelBook:
+    """The channels and routes in the file that the settings name.
+
+    Raises:
+        ConfigurationError: The file is not usable; lists every problem, and shows no address.
+    """
+    if settings.notifications is None or is_off(settings.notifications):
+        return NOBODY
+    book, problems = _read_channels(settings.notifications)
+    if problems:
+        raise ConfigurationError(_list_problems(problems))
+    return book
+
+
+def _read_channels(name: str) -> tuple[ChannelBook, list[str]]:
+    book, problems = read_channel_book(Path(name), os.environ)
+    return book, [f"PLATFORM_NOTIFICATIONS ({name}): {problem}" for problem in problems]
 
 
 def _mode_problems(settings: Settings) -> list[str]:
@@ -229,7 +282,11 @@ def load_settings() -> Settings:
             f"PLATFORM_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)
         ]
         raise ConfigurationError(_list_problems(problems)) from None
-    problems = _mode_problems(settings) + _neo4j_problems(settings) + _reminder_problems(settings)
+    problems = [
+        problem
+        for find in (_mode_problems, _neo4j_problems, _reminder_problems, _notification_problems)
+        for problem in find(settings)
+    ]
     if problems:
         raise ConfigurationError(_list_problems(problems))
     return settings

@@ -24,6 +24,7 @@ OWNERS = {
     "matching": "team:matching",
     "payments": "team:finance-data",
     "monitoring": PLATFORM_OWNER,
+    "communications": PLATFORM_OWNER,
 }
 
 QUEUE_OF_GROUP = {
@@ -31,6 +32,7 @@ QUEUE_OF_GROUP = {
     "matching": "matching",
     "payments": "payments",
     "monitoring": "monitoring",
+    "communications": "communications",
 }
 
 

@@ -6,6 +6,7 @@ decide who is charged and reminded, are in `payment_thresholds.py`.
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -19,6 +20,25 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True)
+class Override:
+    """Why a bound is not the release's.
+
+    Attributes:
+        default_bound: The release's.
+        author: Who set the other one.
+        reason: Why.
+        since_at: From when it holds.
+        until_at: When it ends by itself; None when it does not.
+    """
+
+    default_bound: float
+    author: str
+    reason: str
+    since_at: dt.datetime
+    until_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
 class Threshold:
     """A service level.
 
@@ -28,6 +48,7 @@ class Threshold:
         unit: Unit of the measured value, such as `ratio`, `hours` or `rows`.
         severity: How serious it is when it is not kept.
         reason: Why this bound.
+        override: Who set the bound in place of the release's, and why; None when it is the release's. See `bounds.py`.
     """
 
     bound: float
@@ -35,6 +56,7 @@ class Threshold:
     unit: str
     severity: Severity
     reason: str
+    override: Override | None = None
 
     def holds(self, measured: float | None) -> bool:
         """Whether the measured value keeps the bound; what could not be measured never does."""
@@ -80,7 +102,20 @@ FRESHNESS_HOURS: dict[str, Threshold] = {
     "payment_reconciliation": at_most(8, "hours", Severity.ERROR, "every 6 hours; two hours of grace"),
     "overdue_payments": at_most(3, "hours", Severity.ERROR, "hourly; two ticks missed"),
     "payment_retries": at_most(5, "hours", Severity.ERROR, "every 2 hours; two ticks missed"),
+    "task_queue_metrics": at_most(
+        0.5, "hours", Severity.ERROR, "every 5 minutes; five ticks missed is half an hour without a look"
+    ),
+    "queue_recovery": at_most(1, "hours", Severity.ERROR, "every 10 minutes; five ticks missed"),
     "gateway_metrics": at_most(3, "hours", Severity.ERROR, "hourly; two ticks missed"),
+    "performance_report": at_most(3, "hours", Severity.WARN, "hourly; two ticks missed"),
+    "metrics_cleanup": at_most(50, "hours", Severity.WARN, "daily; one run missed"),
+    "performance_benchmarks": at_most(0.5, "hours", Severity.ERROR, "every 10 minutes; two ticks missed"),
+    "service_level_measurements": at_most(0.5, "hours", Severity.ERROR, "every 10 minutes; two ticks missed"),
+    "notification_deliveries": at_most(3, "hours", Severity.ERROR, "hourly; two reports missed"),
+    "service_health_metrics": at_most(
+        0.5, "hours", Severity.ERROR, "every 5 minutes; five ticks missed is half an hour without a look"
+    ),
+    "ai_service_metrics": at_most(1, "hours", Severity.WARN, "every 10 minutes; five ticks missed"),
 }
 
 PROFILE_AGE_HOURS = at_most(

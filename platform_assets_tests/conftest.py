@@ -148,7 +148,7 @@ def settled_template(
     with new_database(template=loaded_template) as url:
         with open_platform(url) as platform:
             outcome = platform.run()
-            assert outcome.is_success, outcome.failed_steps()
+            assert outcome.is_success, {step: outcome.failure(step) for step in outcome.failed_steps()}
         yield sa.make_url(url).database or ""
 
 

@@ -16,8 +16,13 @@ from platform_assets.clients.database import Database
 from platform_assets.clients.embedder import Embedder
 from platform_assets.clients.gemini import GeminiClient
 from platform_assets.clients.github import GithubClient
+from platform_assets.clients.notifier import Notifier
 from platform_assets.clients.payment_gateway import PaymentGateway
+from platform_assets.communications.channels import Channels
 from platform_assets.definitions import build_definitions
+from platform_assets.monitoring.alerting import alerts
+from platform_assets.monitoring.services.probes import ServiceOpeners
+from platform_assets.notification_settings import Channel, ChannelBook, Route
 from platform_assets.payments.assets import analytics_run_tags
 from platform_assets.resources import Clock
 from platform_assets.sandbox.generator.generate import generate_world
@@ -117,12 +122,25 @@ class Platform:
             "gateway": gateway_client(self.endpoints.stripe_url),
             "gemini": gemini_client(self.endpoints.gemini_url),
             "embedder": self.embedder,
+            "channels": local_channels(self.endpoints.notifications_url),
+            "services": self.service_openers(),
             "clock": Clock(as_of=now.date(), read=lambda: now),
             **overrides,
         }
         return build_definitions(
             self.settings,
             **{name: dg.ResourceDefinition.hardcoded_resource(value) for name, value in resources.items()},
+        )
+
+    def service_openers(self) -> ServiceOpeners:
+        """Clients for looks at the services' health; there is no Neo4j."""
+        url = self.database.engine.url
+        return ServiceOpeners(
+            database=lambda: Database(url),
+            github=lambda: github_client(self.endpoints.github_url),
+            gateway=lambda: gateway_client(self.endpoints.stripe_url),
+            graph=lambda: None,
+            gemini=lambda: gemini_client(self.endpoints.gemini_url),
         )
 
     def run(
@@ -200,6 +218,15 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     return None if not isinstance(value, list | dict) and pd.isna(value) else value
+
+
+def local_channels(url: str) -> Channels:
+    """Everything goes to a webhook."""
+    address = f"json://{url.partition('://')[2]}/"
+    book = ChannelBook(
+        {"webhook": Channel("webhook", lambda: address)}, (Route(("webhook",)),), canary="webhook"
+    )
+    return Channels(book, Notifier(timeout_s=5).send, alerts)
 
 
 def github_client(url: str, *, timeout_s: float = 10.0) -> GithubClient:

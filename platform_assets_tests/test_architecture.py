@@ -10,8 +10,13 @@ import dagster as dg
 import pytest
 
 from platform_assets.definitions import build_definitions
-from platform_assets.schedules import TIMETABLE
+from platform_assets.monitoring.alerting.causes import KIND_OF_SERVICE, SERVICES_OF_PROCESS
+from platform_assets.monitoring.alerting.check_alerts import HEALTH_ASSET, HEALTH_SUFFIX
+from platform_assets.monitoring.alerting.exposure import STAKES
+from platform_assets.monitoring.alerting.topology import read_topology
+from platform_assets.schedules import LAUNCHED_BY_SENSORS, TIMETABLE
 from platform_assets.settings import Settings
+from platform_assets.supervision.services import TITLES
 from platform_assets.thresholds import FRESHNESS_HOURS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,23 +27,30 @@ HEAVY = ("torch", "sentence_transformers", "transformers", "sklearn", "scipy", "
 # The Dagster shell: everything else is plain Python that can be used and tested without an orchestrator.
 MAY_IMPORT_DAGSTER = {
     "asset_checks.py",
+    "dagster_resources.py",
     "definitions.py",
     "instance.py",
     "main_run.py",
-    "resources.py",
     "run_progress.py",
     "schedules.py",
     "sensors.py",
     "table_assets.py",
     "matching/service_assets.py",
     "matching/service_checks.py",
+    *(f"monitoring/checking/{name}.py" for name in ("history", "metadata", "states")),
+    "monitoring/levels/sampling.py",
+    "monitoring/services/dagster_parts.py",
     "monitoring/checking/states.py",
+    *(f"monitoring/queues/{name}.py" for name in ("acting", "measuring", "reading", "recover", "snapshot")),
     "profiles/skill_assets.py",
     "profiles/skill_checks.py",
     *(f"profiles/{name}.py" for name in ("cache_assets", "text_assets", "text_checks", "vector_assets")),
-    "monitoring/runs/history.py",
+    "monitoring/retention/dagster_history.py",
+    *(f"monitoring/runs/{name}.py" for name in ("dead_runs", "executor", "history")),
+    "monitoring/alerting/topology.py",
     "payments/money_assets.py",
     "payments/money_checks.py",
+    *(f"supervision/{name}.py" for name in ("lost_runs", "serve", "services")),
 }
 
 
@@ -93,7 +105,7 @@ def test_a_domain_never_imports_another_domain(path: Path) -> None:
         name
         for name in imported_names(path)
         for other in DOMAINS
-        if other != own and name.startswith(f"platform_assets.{other}")
+        if other != own and f"{name}.".startswith(f"platform_assets.{other}.")
     }
 
     assert not foreign
@@ -156,9 +168,14 @@ def test_every_asset_has_a_freshness_policy_a_freshness_check_and_a_threshold_ch
         assert len(checks) >= 2, name
 
 
-def test_every_asset_is_on_the_timetable_in_the_pool_of_its_queue(definitions: dg.Definitions) -> None:
+def test_every_asset_is_on_the_timetable_or_launched_by_a_sensor_in_the_pool_of_its_queue(
+    definitions: dg.Definitions,
+) -> None:
     graph = definitions.resolve_asset_graph()
+    sensors = definitions.get_repository_def().sensor_defs
+    assert set(LAUNCHED_BY_SENSORS) <= {target.job_name for sensor in sensors for target in sensor.targets}
     queue_of = {asset: entry.queue for entry in TIMETABLE for asset in entry.selection or ()}
+    queue_of |= {asset: queue for queue, asset in LAUNCHED_BY_SENSORS.values()}
     for key in graph.materializable_asset_keys:
         name = key.to_user_string()
         assert name in queue_of, name
@@ -171,3 +188,26 @@ def test_every_schedule_is_on_and_targets_an_existing_job(definitions: dg.Defini
     for schedule in repository.schedule_defs:
         assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
         assert repository.has_job(schedule.job_name)
+
+
+def test_alerts_know_the_services_by_their_checks_and_what_uses_each(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    checks = {(key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys}
+    topology = read_topology(graph)
+    for service in KIND_OF_SERVICE:
+        assert (HEALTH_ASSET, f"{service}{HEALTH_SUFFIX}") in checks, service
+        assert topology.assets_of_service(service), service
+
+
+def test_alerts_know_the_supervised_processes_and_what_each_provides(definitions: dg.Definitions) -> None:
+    checks = {key.name for key in definitions.resolve_asset_graph().asset_check_keys}
+
+    for process, services in SERVICES_OF_PROCESS.items():
+        assert process in TITLES
+        assert {f"{service}{HEALTH_SUFFIX}" for service in services} <= checks
+
+
+def test_what_somebody_waits_for_is_an_asset(definitions: dg.Definitions) -> None:
+    keys = definitions.resolve_asset_graph().get_all_asset_keys()
+
+    assert set(STAKES) <= {key.to_user_string() for key in keys}

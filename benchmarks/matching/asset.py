@@ -23,6 +23,7 @@ from platform_assets.migrations.migrate import upgrade
 from platform_assets.monitoring.alerting import alerts
 from platform_assets.settings import load_settings
 from platform_assets.tables import marketplace
+from platform_assets.tables.matching_service import SEARCH_INDEX
 
 AS_OF = dt.date(2026, 11, 1)
 CHANGED_RATIO = 0.01
@@ -30,7 +31,9 @@ CHANGED_RATIO = 0.01
 _SCRATCH = "matching_benchmark"
 
 # About 1.2 vectors, 2 repositories and 10 skills a developer, as in contributions to real projects.
+# Building the search index takes minutes, and the assets don't read it.
 _FILL = (
+    f"DROP INDEX platform.{SEARCH_INDEX}",
     "SELECT setseed(0.5)",
     "INSERT INTO marketplace.developers SELECT 'd' || lpad(n::text, 7, '0'), 'Developer ' || n, NULL, NULL, '{}', "
     "2000 + n % 6000, 'EUR', 'Europe/Berlin', n % 20 > 0, date '2026-10-01', 10 * (n % 5), 3 + n % 20 / 10.0, n % 12, "

@@ -37,7 +37,14 @@ from platform_assets.clients.postgres_cluster import (
     server_environment,
 )
 
-__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "ensure_postgres", "postgres_status", "stop_postgres"]
+__all__ = [
+    "EmbeddedPostgres",
+    "EmbeddedPostgresError",
+    "ensure_postgres",
+    "find_postgres",
+    "postgres_status",
+    "stop_postgres",
+]
 
 _START_TIMEOUT_S = 60.0
 """Recovery after a crash replays at most some hundred MB of log."""
@@ -61,10 +68,12 @@ class EmbeddedPostgres:
     Attributes:
         home: The platform's folder it belongs to.
         socket_folder: Folder of its Unix socket, open to this user alone.
+        pid: Its process id.
     """
 
     home: Path
     socket_folder: Path
+    pid: int
 
     def url(self, database: str = PLATFORM_DATABASE) -> str:
         """SQLAlchemy URL for psycopg 3; the databases are `platform` and `dagster`."""
@@ -125,6 +134,17 @@ def ensure_postgres(home: Path) -> EmbeddedPostgres:
         with _start_lock(cluster):
             owner_uid = prepare_cluster(cluster)
             return _start_or_join(cluster, owner_uid)
+
+
+def find_postgres(home: Path) -> EmbeddedPostgres | None:
+    """The home's server if it runs and answers; nothing is started or changed.
+
+    Raises:
+        EmbeddedPostgresError: It is another user's.
+    """
+    cluster = Cluster(home.resolve())
+    with readable_errors(cluster, f"look at the embedded Postgres in {cluster.home}"):
+        return _find_running(cluster)
 
 
 def stop_postgres(home: Path) -> bool:
@@ -189,7 +209,7 @@ def _find_running(cluster: Cluster) -> EmbeddedPostgres | None:
         if _is_alive(cluster):
             raise
         return None
-    return EmbeddedPostgres(cluster.home, pid_file.socket_folder) if answers else None
+    return EmbeddedPostgres(cluster.home, pid_file.socket_folder, pid_file.pid) if answers else None
 
 
 def _read_pid_file(cluster: Cluster) -> _PidFile | None:
@@ -271,7 +291,7 @@ def _start_or_join(cluster: Cluster, owner_uid: int) -> EmbeddedPostgres:
         if pid_file is not None:
             answer = _probe(pid_file.socket_folder)
             if answer is None:
-                return EmbeddedPostgres(cluster.home, pid_file.socket_folder)
+                return EmbeddedPostgres(cluster.home, pid_file.socket_folder, pid_file.pid)
         time.sleep(pause_s)
         pause_s = min(1.2 * pause_s, _POLL_MAX_S)
     raise _start_error(

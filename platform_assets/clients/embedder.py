@@ -5,11 +5,16 @@ Weights, batching and precision belong here. What is embedded, and where vectors
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import importlib.util
 import os
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -35,6 +40,29 @@ _TOKENS_PER_BATCH = 4_096
 _TEXTS_PER_CHUNK = 50_000
 # 256 word pieces never need more; a README of a megabyte would spend a second in the tokenizer.
 _MAX_CHARACTERS = 20_000
+
+
+_KEPT_CALLS_COUNT = 1_000
+"""Calls that are remembered until someone takes them: nobody has to."""
+
+
+@dataclass(frozen=True)
+class EmbedderCall:
+    """One call of the model.
+
+    Attributes:
+        started_at: When it began (UTC).
+        latency_ms: How long it took, in milliseconds; the first one loads the model.
+        texts_count: Distinct texts that it was about.
+        tokens_count: Word pieces of them that were read.
+        is_answered: Whether it gave vectors.
+    """
+
+    started_at: dt.datetime
+    latency_ms: float
+    texts_count: int
+    tokens_count: int
+    is_answered: bool
 
 
 class EmbedderError(PlatformError):
@@ -82,6 +110,7 @@ class Embedder:
         self._precision = precision
         self._lock = threading.Lock()
         self._model: SentenceTransformer | None = None
+        self._calls: deque[EmbedderCall] = deque(maxlen=_KEPT_CALLS_COUNT)
 
     def encode(self, texts: Sequence[str], *, progress: Callable[[int, int], None] | None = None) -> Vectors:
         """Embed texts; each distinct text is computed once, and what follows its 256th word piece is not read.
@@ -99,23 +128,57 @@ class Embedder:
         """
         rows: dict[str, int] = {}
         positions = [rows.setdefault(text, len(rows)) for text in texts]
-        distinct = list(rows)
-        vectors = np.empty((len(distinct), DIMENSIONS), dtype=np.float32)
+        with self._noted(len(rows)) as note_tokens:
+            vectors = self._encode_distinct(list(rows), note_tokens, progress)
+        self.texts_computed_count += len(rows)
+        return vectors[positions] if len(rows) < len(positions) else vectors
+
+    def _encode_distinct(
+        self,
+        texts: Sequence[str],
+        note_tokens: Callable[[int], None],
+        progress: Callable[[int, int], None] | None,
+    ) -> Vectors:
+        vectors = np.empty((len(texts), DIMENSIONS), dtype=np.float32)
         done = 0
         # Whatever order the texts come in, the same set makes the same batches.
-        ordered = sorted(range(len(distinct)), key=distinct.__getitem__)
+        ordered = sorted(range(len(texts)), key=texts.__getitem__)
         for start in range(0, len(ordered), _TEXTS_PER_CHUNK):
             chunk = ordered[start : start + _TEXTS_PER_CHUNK]
-            tokens = self._tokenize([distinct[row] for row in chunk])
+            tokens = self._tokenize([texts[row] for row in chunk])
+            note_tokens(sum(map(len, tokens)))
             for batch in _batches_of_one_length(tokens):
                 vectors[[chunk[i] for i in batch]] = self._forward([tokens[i] for i in batch])
                 done += len(batch)
                 if progress is not None:
-                    progress(done, len(distinct))
-        self.texts_computed_count += len(distinct)
+                    progress(done, len(texts))
         if not np.isfinite(vectors).all():
             raise EmbedderError(f"{self.model_name} returned a vector that is not finite")
-        return vectors[positions] if len(distinct) < len(positions) else vectors
+        return vectors
+
+    def take_calls(self) -> list[EmbedderCall]:
+        """The calls since the last time, oldest first, the latest thousand at most; they are forgotten here."""
+        with self._lock:
+            calls = list(self._calls)
+            self._calls.clear()
+        return calls
+
+    @contextmanager
+    def _noted(self, texts_count: int) -> Iterator[Callable[[int], None]]:
+        """Note the call of the block, if it is about any text; gives what counts its tokens."""
+        started_at, started = dt.datetime.now(dt.UTC), time.perf_counter()
+        tokens: list[int] = []
+        is_answered = False
+        try:
+            yield tokens.append
+            is_answered = True
+        finally:
+            latency_ms = (time.perf_counter() - started) * 1000
+            if texts_count:
+                with self._lock:
+                    self._calls.append(
+                        EmbedderCall(started_at, latency_ms, texts_count, sum(tokens), is_answered)
+                    )
 
     @property
     def precision(self) -> str:

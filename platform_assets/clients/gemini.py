@@ -203,7 +203,7 @@ class GeminiClient:
         text = sent_text(text)
         if not text.strip():
             raise ValueError("A blank text has no skills to ask for")
-        genai = _library()
+        genai = load_library()
         model = genai.GenerativeModel(
             self.model,
             system_instruction=prompt.instruction,
@@ -230,7 +230,7 @@ class GeminiClient:
         Raises:
             ServiceError: It can't be reached, refuses the key or does not have the model.
         """
-        _library()
+        load_library()
         from google.ai.generativelanguage import ModelServiceClient
 
         client = ModelServiceClient(transport="rest", client_options=self._options())
@@ -267,7 +267,8 @@ class GeminiClient:
             ) from None
 
 
-def _library() -> Any:
+def load_library() -> Any:
+    """Google's library, quiet about the end of its support; takes half a second the first time."""
     with warnings.catch_warnings():
         # It says on import that its support has ended; we know, and it is pinned.
         warnings.simplefilter("ignore", FutureWarning)

@@ -19,7 +19,7 @@ from platform_assets.clients.github_budget import Observed
 from platform_assets.clients.github_ledger import Ledger, Timing
 from platform_assets.clients.github_readmes import Readme, read_readmes
 from platform_assets.clients.github_rest import read_rest_profile
-from platform_assets.clients.github_transport import BACKOFF_S, GithubTransport
+from platform_assets.clients.github_transport import ATTEMPTS_COUNT, BACKOFF_S, GithubTransport
 from platform_assets.clients.github_values import (
     Account,
     NotModified,
@@ -53,6 +53,7 @@ class GithubClient:
         token: The tokens, separated by commas; they appear in no message.
         timeout_s: Limit of each call, in seconds.
         backoff_s: First wait before a repeated call; it doubles each time, with jitter.
+        attempts_count: How often a call is tried.
         ledger: The books over the tokens' limits; by default of this client alone.
         keep_ratio: Share of each token's hourly points to leave to others.
         timing: Clock and waiting.
@@ -65,6 +66,7 @@ class GithubClient:
         token: str,
         timeout_s: float,
         backoff_s: float = BACKOFF_S,
+        attempts_count: int = ATTEMPTS_COUNT,
         ledger: Ledger | None = None,
         keep_ratio: float = 0.0,
         timing: Timing | None = None,
@@ -77,6 +79,7 @@ class GithubClient:
                 tokens=tokens,
                 timeout_s=timeout_s,
                 backoff_s=backoff_s,
+                attempts_count=attempts_count,
                 ledger=ledger,
                 keep_ratio=keep_ratio,
                 timing=timing,

@@ -63,6 +63,7 @@ class GithubTransport:
         tokens: The tokens; they appear in no message.
         timeout_s: Limit of each call, in seconds.
         backoff_s: First wait before a repeat; it doubles each time, with jitter.
+        attempts_count: How often a call is tried.
         ledger: The books over the tokens' limits.
         keep_ratio: Share of every token's hourly points to leave to others.
         timing: Clock and waiting.
@@ -75,6 +76,7 @@ class GithubTransport:
         tokens: Sequence[str],
         timeout_s: float,
         backoff_s: float = BACKOFF_S,
+        attempts_count: int = ATTEMPTS_COUNT,
         ledger: Ledger | None = None,
         keep_ratio: float = 0.0,
         timing: Timing | None = None,
@@ -86,6 +88,7 @@ class GithubTransport:
         self._url = url.rstrip("/")
         self._tokens = {fingerprint(token): token for token in tokens}
         self._timeout_s = timeout_s
+        self._attempts_count = attempts_count
         self._wait = wait_exponential_jitter(multiplier=backoff_s, max=BACKOFF_MAX_S, jitter=backoff_s)
         self.timing = timing or Timing()
         self.ledger = ledger or MemoryLedger()
@@ -239,7 +242,7 @@ class GithubTransport:
                 )
 
         retrying = Retrying(
-            stop=stop_after_attempt(ATTEMPTS_COUNT),
+            stop=stop_after_attempt(self._attempts_count),
             wait=self._wait_s,
             retry=retry_if_exception(self._is_worth_waiting),
             sleep=self.timing.sleep,

@@ -68,6 +68,11 @@ class Found:
     model: str
 
     @property
+    def inputs_digest(self) -> int:
+        """Hash of everything that the lists are computed from."""
+        return inputs.joint_inputs_digest(self.developers, self.projects)
+
+    @property
     def unchanged(self) -> publication.Version | None:
         """The live version, if nothing has changed since."""
         is_changed = len(self.developers.rows) or len(self.projects.rows) or not self.is_intact
@@ -104,7 +109,9 @@ def refresh_candidates(
         version = inputs.statistics_version(database, as_of, model=found.model)
         unchanged = found.unchanged
         if unchanged and unchanged.is_of(as_of, basis_of(version, weights, places)):
-            publication.confirm(database, LIST_NAME, alerts=alerts, now=now())
+            publication.confirm(
+                database, LIST_NAME, alerts=alerts, now=now(), inputs_digest=found.inputs_digest
+            )
             return publication.Outcome("unchanged", WriteCounts(), {"version_id": unchanged.version_id})
         return _Refresh(database, as_of, now, alerts, is_accepted, places, weights, found).run()
 
@@ -114,8 +121,7 @@ def _look(database: Database) -> Found:
     return Found(
         live,
         live is not None and publication.is_intact(database, live, LIST_NAME),
-        inputs.read_differences(database, inputs.DEVELOPER),
-        inputs.read_differences(database, inputs.PROJECT),
+        *inputs.read_differences(database, known=live.inputs_digest if live else None),
         inputs.read_model(database),
     )
 
@@ -209,6 +215,7 @@ class _Refresh:
             changes=changes,
             alerts=self.alerts,
             now=self.now(),
+            inputs_digest=self.found.inputs_digest,
         )
         return publication.Outcome("published", counts, details | {"changes_count": len(changes)})
 

@@ -50,8 +50,9 @@ class Ceilings:
     def memberships(self) -> Rough:
         """1 where a project belongs to a group, shape (projects, columns)."""
         groups = np.arange(self.count)
-        belongs: Mask = (self.rate_groups[:, None] == groups) | (self.hours_groups[:, None] == groups)
-        return belongs.astype(np.float32)
+        belongs = (self.rate_groups[:, None] == groups) | (self.hours_groups[:, None] == groups)
+        ones: Rough = belongs.astype(np.float32)
+        return ones
 
 
 def plan_ceilings(projects: ProjectRows) -> Ceilings:

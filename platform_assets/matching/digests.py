@@ -21,6 +21,21 @@ def row_digest(table: sa.Table, names: Iterable[str]) -> sa.ColumnElement[int]:
     return sa.func.hash_record_extended(row, _SEED, type_=sa.BigInteger)
 
 
+def stored_digest(table: sa.Table) -> sa.ColumnElement[int]:
+    """Hash of where a row of a real table is stored and of the transaction that wrote it: all that is read is its header.
+
+    Postgres writes a changed row anew, so that what is equal has not changed, while a row that is only moved differs. A
+    transaction's number comes back after 2³² others.
+    """
+    row = sa.func.row(sa.cast(table.fullname, sa.Text), sa.literal_column("ctid"), sa.literal_column("xmin"))
+    return sa.func.hash_record_extended(row, _SEED, type_=sa.BigInteger)
+
+
+def record_digest(digests: Iterable[sa.ColumnElement[int]]) -> sa.ColumnElement[int]:
+    """One hash of several, in their order."""
+    return sa.func.hash_record_extended(sa.func.row(*digests), _SEED, type_=sa.BigInteger)
+
+
 def joint_digest(digests: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
     """An aggregate: one hash of many, in any order; with their number, since two equal ones cancel each other out."""
     together = sa.func.coalesce(sa.func.bit_xor(digests, type_=sa.BigInteger), 0)

@@ -201,10 +201,11 @@ def allowed_pairs(filters: Filters, projects: Integers, developers: Integers) ->
 
 def eligible_developers(filters: Filters) -> Mask:
     """Which developers any project could be matched with: who is not among them passes for none."""
-    latest = filters.latest_starts[filters.is_open]
-    if not len(latest):
+    starts = filters.latest_starts[filters.is_open]
+    if not len(starts):
         return np.zeros(len(filters.developers), dtype=np.bool_)
-    eligible: Mask = filters.is_active & (filters.available_from <= latest.max())
+    # Unlike max, it takes an unknown day for none.
+    eligible: Mask = filters.is_active & (filters.available_from <= np.fmax.reduce(starts))
     return eligible
 
 

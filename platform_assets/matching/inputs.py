@@ -1,7 +1,7 @@
 """Reads what matching is computed from: which rows changed since the last version, and the frames and arrays of any part.
 
-Changes are found in the database by hashes, so that an unchanged marketplace is not read at all. What follows from them is
-`refresh`'s and `changes`' business.
+Changes are found in the database by hashes, so that an unchanged marketplace is not read at all: first one of all inputs,
+and only where that differs, one of each developer and project. What follows from them is `refresh`'s and `changes`' business.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql as pg
 from platform_assets.clients.contract import read_contract
 from platform_assets.clients.database import Database, is_among
 from platform_assets.matching import features, filters
-from platform_assets.matching.digests import joint_digest, row_digest
+from platform_assets.matching.digests import joint_digest, record_digest, row_digest, stored_digest
 from platform_assets.matching.features import ProjectFeatures
 from platform_assets.matching.refresh import Side
 from platform_assets.matching.statistics import CorpusStatistics, corpus_statistics
@@ -29,11 +29,12 @@ from platform_assets.tables.skill_graph import skill_edges
 
 DEVELOPER, PROJECT = "developer", "project"
 
-_DEVELOPER_TABLES = (
+_DEVELOPER_TABLES: tuple[sa.Table, ...] = (
     platform.developer_repositories,
     platform.developer_vectors,
     platform.skill_profiles,
 )
+_PROJECT_TABLES: tuple[sa.Table, ...] = (platform.project_requirements, platform.project_vectors)
 _SCORED = {
     marketplace.developers: (
         "hourly_rate_minor",
@@ -98,8 +99,7 @@ def _digests(side: str) -> sa.Subquery:
     else:
         parts = [
             _of_table(marketplace.projects, "project_id", is_account=True),
-            _of_table(platform.project_requirements, "project_id", is_account=False),
-            _of_table(platform.project_vectors, "project_id", is_account=False),
+            *(_of_table(table, "project_id", is_account=False) for table in _PROJECT_TABLES),
         ]
     rows = sa.union_all(*parts).subquery()
     return (
@@ -114,6 +114,26 @@ def _digests(side: str) -> sa.Subquery:
     )
 
 
+def _side_digest(side: str) -> sa.ColumnElement[int]:
+    """Hash of all that a side is made of. It may differ where nothing has changed, but not be the same where something has.
+
+    Of the platform's own tables it tells which rows are stored; the marketplace's may be views, whose contents are hashed.
+    """
+    views: tuple[sa.Table, ...] = (marketplace.projects,)
+    key, tables = "project_id", _PROJECT_TABLES
+    if side == DEVELOPER:
+        views = (marketplace.developers, marketplace.contracts, marketplace.blocks)
+        key, tables = "developer_id", _DEVELOPER_TABLES
+    digests = [
+        row_digest(view, dict.fromkeys((key, *_SCORED.get(view, ()), *_FILTERED[view]))) for view in views
+    ]
+    parts = [
+        *(sa.select(joint_digest(digest)) for digest in digests),
+        *(sa.select(joint_digest(stored_digest(table))).select_from(table) for table in tables),
+    ]
+    return record_digest(part.scalar_subquery() for part in parts)
+
+
 @dataclass(frozen=True)
 class Differences:
     """Developers or projects that are not as they were for the last version.
@@ -122,10 +142,12 @@ class Differences:
         side: `developer` or `project`.
         rows: `item_id`, `score_digest`, `filter_digest` (as they are now; null for those who are gone), `was_there`,
             `score_changed`.
+        digest: Hash of all that the side was made of when it was compared.
     """
 
     side: str
     rows: pd.DataFrame
+    digest: int
 
     @property
     def ids(self) -> frozenset[str]:
@@ -160,12 +182,42 @@ class Differences:
         )
 
 
-def read_differences(database: Database, side: str) -> Differences:
-    """What is new, changed or gone on one side since the inputs of the last version were written down."""
+def read_differences(database: Database, known: int | None) -> tuple[Differences, Differences]:
+    """What is new, changed or gone since the inputs of the last version were written down: developers, and projects.
+
+    Args:
+        database: The database.
+        known: `joint_inputs_digest` of the inputs that were written down; None when it is not known.
+    """
+    sides = (DEVELOPER, PROJECT)
+    query = sa.select(*(_side_digest(side).label(side) for side in sides))
+    digests = database.read(query).iloc[0]
+    unchanged = tuple(Differences(side, _NO_ROWS, int(digests[side])) for side in sides)
+    is_known = known is not None and joint_inputs_digest(*unchanged) == known
+    developers, projects = unchanged if is_known else (_read_differences(database, side) for side in sides)
+    return developers, projects
+
+
+def joint_inputs_digest(developers: Differences, projects: Differences) -> int:
+    """Hash of all that both sides are made of."""
+    return developers.digest ^ projects.digest
+
+
+_FLAGS = ("was_there", "score_changed")
+_NO_ROWS = pd.DataFrame(
+    {
+        "item_id": pd.Series(dtype="str"),
+        **{name: pd.Series(dtype="Int64") for name in ("score_digest", "filter_digest")},
+        **{name: pd.Series(dtype="bool") for name in _FLAGS},
+    }
+)
+
+
+def _read_differences(database: Database, side: str) -> Differences:
     now = _digests(side)
     then = sa.select(match_inputs).where(match_inputs.c.side == side).subquery()
     score_changed = now.c.score_digest.is_distinct_from(then.c.score_digest)
-    query = (
+    differing = (
         sa.select(
             sa.func.coalesce(now.c.item_id, then.c.item_id).label("item_id"),
             now.c.score_digest,
@@ -175,9 +227,19 @@ def read_differences(database: Database, side: str) -> Differences:
         )
         .select_from(now.join(then, now.c.item_id == then.c.item_id, full=True))
         .where(score_changed | now.c.filter_digest.is_distinct_from(then.c.filter_digest))
-        .order_by(sa.func.coalesce(now.c.item_id, then.c.item_id))
+        .subquery()
     )
-    return Differences(side, database.read(query))
+    # In one statement, so that the hash is of just the rows that are compared.
+    whole = sa.select(_side_digest(side).label("side_digest")).subquery()
+    query = (
+        sa.select(whole, differing)
+        .select_from(whole.outerjoin(differing, sa.true()))
+        .order_by(differing.c.item_id)
+    )
+    frame = database.read(query)
+    digest = int(frame.pop("side_digest").iloc[0])
+    rows = frame[frame["item_id"].notna()].reset_index(drop=True)
+    return Differences(side, rows.astype(dict.fromkeys(_FLAGS, "bool")), digest)
 
 
 def read_model(database: Database) -> str:

@@ -128,8 +128,8 @@ def _sparse_columns(skills: csr_matrix, words: csr_matrix, columns: Columns) -> 
     from scipy.sparse import hstack
 
     own = [matrix[:, chosen].astype(np.float32) for matrix, chosen in zip((skills, words), columns.sparse)]
-    side_by_side: csr_matrix = hstack(own, format="csr")
-    return side_by_side
+    joined: csr_matrix = hstack(own, format="csr")
+    return joined
 
 
 def standing(developers: DeveloperFeatures, weights: Weights) -> Floats:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, TypeVar
 
 import pandas as pd
@@ -82,12 +82,14 @@ class Version:
         as_of: Day for which it was computed.
         basis: What every row of it hangs on.
         content_digest: Hash of its rows.
+        inputs_digest: Hash of what it was computed from; None where that is not kept.
     """
 
     version_id: int
     as_of: dt.date
     basis: str
     content_digest: int
+    inputs_digest: int | None
 
     def is_of(self, as_of: dt.date, basis: str) -> bool:
         """Whether it was computed for this day on this basis."""
@@ -152,7 +154,7 @@ def one_at_a_time(database: Database, list_name: str) -> Iterator[None]:
 def live_version(source: Database | sa.Connection, list_name: str) -> Version | None:
     """The published version of a list; None when there is none."""
     table = match_versions
-    query = sa.select(table.c.version_id, table.c.as_of, table.c.basis, table.c.content_digest).where(
+    query = sa.select(*(table.c[field.name] for field in fields(Version))).where(
         table.c.list_name == list_name, table.c.state == "published"
     )
     if isinstance(source, sa.Connection):
@@ -215,6 +217,7 @@ def publish(
     changes: pd.DataFrame,
     alerts: Alerts,
     now: dt.datetime,
+    inputs_digest: int | None = None,
 ) -> T:
     """Put a version in the place of the live one, in one transaction.
 
@@ -226,6 +229,7 @@ def publish(
         changes: What it changes: columns of `monitoring.match_changes` but for the version.
         alerts: Resolves the alert of a version that was held back.
         now: The present moment.
+        inputs_digest: Hash of what it was computed from.
 
     Returns:
         What `write` gives.
@@ -254,6 +258,7 @@ def publish(
                 state="published",
                 rows_count=sa.select(sa.func.count()).select_from(rows).scalar_subquery(),
                 content_digest=content_digest(connection, TABLES[building.list_name]),
+                inputs_digest=inputs_digest,
                 gates=_written(gates),
                 ended_at=now,
             )
@@ -300,7 +305,14 @@ def refuse(
         )
 
 
-def confirm(database: Database, list_name: str, *, alerts: Alerts, now: dt.datetime) -> None:
+def confirm(
+    database: Database,
+    list_name: str,
+    *,
+    alerts: Alerts,
+    now: dt.datetime,
+    inputs_digest: int | None = None,
+) -> None:
     """Say that the live version is what a refresh would publish: versions that were held back since are past."""
     table = match_versions
     with database.transaction() as connection:
@@ -308,6 +320,15 @@ def confirm(database: Database, list_name: str, *, alerts: Alerts, now: dt.datet
             sa.update(table)
             .where(table.c.list_name == list_name, table.c.state == "refused")
             .values(state="superseded")
+        )
+        connection.execute(
+            sa.update(table)
+            .where(
+                table.c.list_name == list_name,
+                table.c.state == "published",
+                table.c.inputs_digest.is_distinct_from(inputs_digest),
+            )
+            .values(inputs_digest=inputs_digest)
         )
         alerts.resolve_alert(connection, fingerprint=_fingerprint(list_name), now=now)
 

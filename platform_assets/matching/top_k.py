@@ -42,7 +42,7 @@ class BlockShape:
     """How much is worked on at a time; results do not depend on it.
 
     Attributes:
-        projects: Projects of a block. 256 × 16,384 fills matrix units and stays within caches.
+        projects: Projects of a block. 256 × 8,192 fills matrix units and stays within caches.
         developers: Developers of a chunk; memory beyond the features themselves grows with it.
         workers: Threads; None is one for each core that the process may use.
         dense_columns: Skills and words in the matrix product; the rest is a sparse product.
@@ -50,7 +50,7 @@ class BlockShape:
     """
 
     projects: int = 256
-    developers: int = 16_384
+    developers: int = 8_192
     workers: int | None = None
     dense_columns: int = DENSE_COLUMNS
     kernel: Kernel | None = None
@@ -101,7 +101,7 @@ def best_pairs(
         weights: What terms are worth.
         at_least: Score below which a project's pairs don't matter, shape (projects,); None when all do. Where it is
             known, most pairs need not be looked at.
-        eligible: Which developers may be matched with any project at all; None where that is not known.
+        eligible: Developers who pass the filters with some project, shape (developers,); None when that is not known.
         shape: Sizes of blocks.
 
     Raises:

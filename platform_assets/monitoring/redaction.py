@@ -9,7 +9,7 @@ from typing import Any
 REDACTED = "[redacted]"
 
 _SECRET_NAME = re.compile(
-    r"secret|passw|passphrase|token|api_?key|access_?key|private_?key|credential|authorization|cookie|\bdsn\b",
+    r"secret|passw|passphrase|\bpwd\b|token|(?:api|access|private)[_-]?key|credential|authorization|cookie|\bdsn\b",
     re.IGNORECASE,
 )
 """Names under which secrets travel; `text_sha256` and `row_key` are none."""
@@ -21,20 +21,43 @@ _PATTERNS = (
         re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)(?!\d+/)(?:[^\s/]+|[^\s@]+)(?=@)", re.IGNORECASE),
         rf"\1{REDACTED}",
     ),
-    # password=… in a libpq connection string, api_key=… in a query string, "token": "…" in a dump.
     (
         re.compile(
-            r"((?:secret|passw(?:or)?d|token|api_?key|access_?key)[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;]+",
+            r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
+        ),
+        REDACTED,
+    ),
+    # password=… in a libpq connection string, api_key=… in a query string, "token": "…" in a dump; a quoted one to its end.
+    (
+        re.compile(
+            r"((?:secret|passw(?:or)?d|\bpwd|token|(?:api|access|private)[_-]?key)[\"']?\s*(?:[=:]|%3D)\s*)"
+            r"(?:\"[^\"]*\"?|'[^']*'?|[^\s\"'&,;]+)",
             re.IGNORECASE,
         ),
         rf"\1{REDACTED}",
     ),
+    # Headers, which hold a secret to the end of their line.
+    (
+        re.compile(r"(\b(?:(?:proxy-)?authorization|(?:set-)?cookie)\s*[:=]\s*)[^\n\"'&]+", re.IGNORECASE),
+        rf"\1{REDACTED}",
+    ),
     (re.compile(r"(\b(?:bearer|basic)\s+)[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1{REDACTED}"),
-    # Keys that are known by their prefix: Stripe (whose client secrets let their bearer pay), GitHub, Google, Slack.
+    # Keys that are known by their prefix: Stripe (whose client secrets let their bearer pay), GitHub, Google, Slack and others.
     (re.compile(r"\b(?:sk|rk|pk)_(?:live|test)_\w+|\bwhsec_\w+|\b(?:pi|seti|cs)_\w+_secret_\w+"), REDACTED),
     (re.compile(r"\b(?:gh[opsur]_|github_pat_)\w{10,}"), REDACTED),
     (re.compile(r"\bAIza[\w-]{20,}|\bxox[abeoprs]-[\w-]{10,}"), REDACTED),
-    (re.compile(r"(hooks\.slack\.com/services/)[\w/]+"), rf"\1{REDACTED}"),
+    (
+        re.compile(
+            r"\b(?:glpat-[\w-]{10,}|npm_\w{30,}|SG\.[\w-]{10,}\.[\w-]+|sk-[\w-]{20,}|A(?:KIA|SIA)[A-Z0-9]{16})"
+        ),
+        REDACTED,
+    ),
+    # JSON web tokens: a header that begins with {" in base64.
+    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), REDACTED),
+    (
+        re.compile(r"(hooks\.slack\.com/services/|discord(?:app)?\.com/api/webhooks/)[\w/-]+"),
+        rf"\1{REDACTED}",
+    ),
 )
 
 

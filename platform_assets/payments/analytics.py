@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from platform_assets.payments.exact_sums import aligned
+
 SALE_KINDS = ("charge", "payment")
 REFUND_KINDS = ("refund", "payment_refund")
 PAYOUT_KINDS = ("payout", "payout_cancel", "payout_failure")
@@ -99,9 +101,6 @@ def with_client_totals(totals: pd.DataFrame, *client_totals: pd.DataFrame) -> pd
         totals: What `daily_totals` gives.
         client_totals: Frames with `KEY` and some of `CLIENT_TOTALS`, which together have each of them once.
     """
-    joined = totals
-    for part in client_totals:
-        joined = joined.merge(part, how="outer", on=KEY)
-    joined = joined.sort_values(KEY, ignore_index=True)
-    counts = {name: joined[name].fillna(0).astype("int64") for name in TOTALS}
-    return joined[KEY].astype(object).assign(**counts)
+    parts = [part.set_index(KEY) for part in (totals, *client_totals)]
+    joined = aligned({str(name): part[name] for part in parts for name in part}).reset_index()
+    return joined[KEY + TOTALS].astype(dict.fromkeys(KEY, object))

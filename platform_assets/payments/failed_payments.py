@@ -6,12 +6,13 @@ Whether one that nothing stands in the way of is charged again is `retry_policy`
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
 
 from platform_assets.clients.database import Database
-from platform_assets.payments.retry_ledger import idempotency_key
+from platform_assets.payments.retry_ledger import OWED_STATUSES, idempotency_key
 from platform_assets.payments.retry_policy import Card, FailedPayment
 from platform_assets.tables.payments import gateway_cursors
 
@@ -29,7 +30,8 @@ _FAILED_PAYMENTS = sa.text(
         FROM marketplace.payments p
         JOIN platform.gateway_transactions i
             ON i.object_type = 'payment_intent' AND i.object_id = p.payment_intent_id
-        WHERE p.gateway = 'stripe' AND p.status IN ('pending', 'failed')
+        WHERE p.gateway = 'stripe' AND p.status = ANY(:owed_statuses)
+            AND (CAST(:intent_ids AS text[]) IS NULL OR p.payment_intent_id = ANY(:intent_ids))
     ), attempts AS (
         SELECT payment_id, count(*) AS attempts_count, max(sent_at) AS last_sent_at,
             max(state) FILTER (WHERE state IN ('sent', 'needs_person')) AS open_state
@@ -69,10 +71,21 @@ def read_through(database: Database) -> dt.datetime | None:
     return through
 
 
-def read_failed_payments(database: Database) -> list[FailedPayment]:
-    """Payments that are owed, have an intent, and whose last attempt failed as far as the gateway's rows tell."""
+def read_failed_payments(
+    database: Database, *, intent_ids: Collection[str] | None = None
+) -> list[FailedPayment]:
+    """Payments that are owed, have an intent, and whose last attempt failed as far as the gateway's rows tell.
+
+    Args:
+        database: The platform's database.
+        intent_ids: Only payments with these intents; None for all.
+    """
+    parameters = {
+        "intent_ids": None if intent_ids is None else list(intent_ids),
+        "owed_statuses": list(OWED_STATUSES),
+    }
     with database.transaction() as connection:
-        return [_failed_payment(row) for row in connection.execute(_FAILED_PAYMENTS)]
+        return [_failed_payment(row) for row in connection.execute(_FAILED_PAYMENTS, parameters)]
 
 
 def _failed_payment(row: Any) -> FailedPayment:

@@ -20,8 +20,8 @@ from platform_assets.payments.overdue import age_payments, sum_receivables
 from platform_assets.payments.reconciliation import reconcile
 from platform_assets.payments.reminders import plan_letters, send_reminders
 from platform_assets.payments.retries import RetryRun
-from platform_assets.payments.retry_policy import Action
-from platform_assets.payments.status import OPEN_STATUSES, effective_payments
+from platform_assets.payments.retry_policy import Action, RetryPolicy
+from platform_assets.payments.status import OPEN_STATUSES, EffectiveStatus, effective_payments
 from platform_assets.resources import Clock, PaymentRules
 from platform_assets.table_assets import measured, read_table, table_asset, written
 from platform_assets.tables import marketplace
@@ -92,31 +92,34 @@ def overdue_payments(
     clock: dg.ResourceParam[Clock],
     payment_rules: dg.ResourceParam[PaymentRules],
 ) -> dg.MaterializeResult[None]:
-    """Payments that neither application nor gateway hold for paid, aged in UTC days; sums per currency in `receivables`.
+    """Payments that neither application nor gateway hold for paid, aged in UTC days. `receivables` keeps each day's sums.
 
-    With `PLATFORM_PAYMENT_REMINDERS=on` each step of the reminder ladder is taken once, by mail to the client.
+    With `PLATFORM_PAYMENT_REMINDERS=on` each step of the reminder ladder is taken once, by mail to the client, but for
+    payments that are on their way.
     """
     payments = read_contract(database, marketplace.payments).rows
     effective = effective_payments().subquery()
-    owed_ids = database.read(
-        sa.select(effective.c.payment_id).where(
+    status = database.read(
+        sa.select(effective.c.payment_id, effective.c.effective_status).where(
             effective.c.effective_status.in_(list(map(str, OPEN_STATUSES)))
         )
-    )["payment_id"]
-    owed = payments[payments["payment_id"].isin(owed_ids)]
+    ).set_index("payment_id")["effective_status"]
+    owed = payments[payments["payment_id"].isin(status.index)]
     aged = age_payments(owed, as_of=clock.as_of)
     sums = sum_receivables(aged, payments, as_of=clock.as_of)
     with database.transaction() as connection:
         counts = database.upsert(overdue_table, aged, delete_missing=True, connection=connection)
-        counts += database.upsert(receivables, sums, delete_missing=True, connection=connection)
+        is_today = receivables.c.as_of == clock.as_of
+        counts += database.upsert(receivables, sums, delete_missing=is_today, connection=connection)
     outcomes: dict[str, int] = {}
     if payment_rules.mailer is not None:
         clients = read_contract(database, marketplace.clients).rows
+        overdue = read_table(database, overdue_table)
+        # Whose money is on its way has done their part, however long the bank takes.
+        overdue = overdue[overdue["payment_id"].map(status) != str(EffectiveStatus.PROCESSING)]
         outcomes = send_reminders(
             database,
-            plan_letters(
-                read_table(database, overdue_table), clients, read_table(database, payment_reminders)
-            ),
+            plan_letters(overdue, clients, read_table(database, payment_reminders)),
             payment_rules.mailer,
             sender=payment_rules.sender,
             read_clock=clock.read,
@@ -147,22 +150,26 @@ def payment_retries(
 ) -> dg.MaterializeResult[None]:
     """Failed payments are charged again where decline, card network and schedule allow it, on their existing intent.
 
-    A row is committed before the gateway is called; an outcome that got lost is found out at the gateway by the next run.
+    A row is committed before the gateway is called; an outcome that got lost is found out at the gateway by the next run,
+    also while retries are off.
     """
-    if gateway is None or payment_rules.retry_policy is None:
-        context.log.warning(
-            "Retries are off (PLATFORM_PAYMENT_RETRIES, PLATFORM_STRIPE_API_KEY): nothing was charged."
-        )
+    if gateway is None:
+        context.log.warning("Stripe is switched off (PLATFORM_STRIPE_API_KEY): nothing was charged.")
         return measured(database, payment_retry_attempts, 0)
+    policy = payment_rules.retry_policy
     run = RetryRun(
         database,
         PaymentRetrier(gateway),
-        payment_rules.retry_policy,
+        policy or RetryPolicy(),
         clock.read,
         read_through=read_through(database),
     )
     try:
-        report = run.run()
+        if policy is None:
+            context.log.warning("Retries are off (PLATFORM_PAYMENT_RETRIES): nothing was charged.")
+            report = run.settle()
+        else:
+            report = run.run()
     finally:
         keep_calls(database, gateway.log)
     if report.stopped:

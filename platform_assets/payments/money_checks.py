@@ -89,7 +89,9 @@ def _duplicates(database: Database, _: Clock) -> Measurement:
 def _overdue_ratio(database: Database, _: Clock) -> Measurement:
     """Of the currency in which most of what is owed is overdue; currencies with a handful of payments don't count."""
     rows = read_table(database, receivables)
-    rows = rows[rows["payments_count"] >= thresholds.RATIO_MIN_COUNT]
+    rows = rows[
+        (rows["as_of"] == rows["as_of"].max()) & (rows["payments_count"] >= thresholds.RATIO_MIN_COUNT)
+    ]
     ratios = (rows["overdue_minor"] / rows["outstanding_minor"]).set_axis(rows["currency"])
     worst = float(ratios.max()) if len(ratios) else 0.0
     return Measurement(

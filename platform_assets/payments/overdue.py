@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from platform_assets.payment_thresholds import REMINDER_LADDER_DAYS, SALES_WINDOW
+from platform_assets.payments.exact_sums import aligned
 
 BUCKETS = {"current": 0, "1-30": 30, "31-60": 60, "61-90": 90}
 """Bucket to its last day overdue; beyond the last one it is `over 90`."""
@@ -65,20 +66,20 @@ def sum_receivables(aged: pd.DataFrame, payments: pd.DataFrame, *, as_of: dt.dat
     is_recent = (payments["created_at"] < end) & (payments["created_at"] >= end - SALES_WINDOW)
     requested = payments[is_recent & (payments["status"] != "cancelled")]
     is_overdue = aged["overdue_days"] > 0
-    by_bucket = aged.pivot_table(index="currency", columns="bucket", values="amount_minor", aggfunc="sum")
-    totals = pd.DataFrame(
+    totals = aligned(
         {
             "outstanding_minor": aged.groupby("currency")["amount_minor"].sum(),
             "overdue_minor": aged[is_overdue].groupby("currency")["amount_minor"].sum(),
             **{
-                column: by_bucket.get(bucket, pd.Series(dtype="int64")) for bucket, column in _COLUMNS.items()
+                column: aged[aged["bucket"] == bucket].groupby("currency")["amount_minor"].sum()
+                for bucket, column in _COLUMNS.items()
             },
             "payments_count": aged.groupby("currency").size(),
             "overdue_count": aged[is_overdue].groupby("currency").size(),
             "requested_minor": requested.groupby("currency")["amount_minor"].sum(),
         }
     )
-    totals = totals.rename_axis("currency").fillna(0).astype("int64").sort_index().reset_index()
+    totals = totals.rename_axis("currency").reset_index()
     sales = totals["requested_minor"].astype("float64").replace(0, np.nan)
     return totals.assign(
         days_sales_outstanding=(totals["outstanding_minor"] / sales * SALES_WINDOW.days).round(2), as_of=as_of

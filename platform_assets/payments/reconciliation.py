@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from platform_assets.payment_thresholds import TIMING_DEADLINES
+from platform_assets.payments.exact_sums import aligned
 from platform_assets.payments.status import CAPTURED_STATUSES
 
 _CAPTURED = tuple(str(status) for status in CAPTURED_STATUSES)
@@ -110,12 +111,13 @@ def _compare(leg: str, here: pd.DataFrame, there: pd.DataFrame) -> tuple[pd.Data
     A subject counts to the day of its last entry there, or of its last one here when there is none.
     """
     key = ["subject_id", "currency"]
-    matched = _by_subject(here).add_suffix("_here").join(_by_subject(there).add_suffix("_there"), how="outer")
+    books = {"here": _by_subject(here), "there": _by_subject(there)}
+    matched = books["here"].add_suffix("_here").join(books["there"].add_suffix("_there"), how="outer")
     matched["day"] = matched["day_there"].where(matched["day_there"].notna(), matched["day_here"])
-    for side in ("here", "there"):
+    for side in books:
         matched[f"{side}_ids"] = [ids if isinstance(ids, list) else [] for ids in matched[f"ids_{side}"]]
-        matched[f"amount_minor_{side}"] = matched[f"amount_minor_{side}"].fillna(0).astype("int64")
-    matched["amount_minor"] = matched["amount_minor_here"] - matched["amount_minor_there"]
+    amounts = aligned({side: book["amount_minor"] for side, book in books.items()})
+    matched["amount_minor"] = (amounts["here"] - amounts["there"]).reindex(matched.index)
     breaks = _breaks(leg, matched[matched["amount_minor"] != 0].reset_index(), here, there)
 
     day_of = matched["day"]
@@ -125,7 +127,7 @@ def _compare(leg: str, here: pd.DataFrame, there: pd.DataFrame) -> tuple[pd.Data
         grouped = entries.assign(day=days).groupby(["day", "currency"])["amount_minor"]
         parts |= {f"{side}_minor": grouped.sum(), f"{side}_count": grouped.size()}
     parts["breaks_minor"] = breaks.groupby(["day", "currency"])["amount_minor"].sum()
-    totals = pd.DataFrame(parts).fillna(0).astype("int64").rename_axis(["day", "currency"]).reset_index()
+    totals = aligned(parts).rename_axis(["day", "currency"]).reset_index()
     totals["residual_minor"] = totals["here_minor"] - totals["there_minor"] - totals["breaks_minor"]
     totals.insert(0, "leg", leg)
     return totals, breaks

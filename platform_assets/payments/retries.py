@@ -21,6 +21,7 @@ from platform_assets.clients.payment_retrier import (
     ConfirmOutcome,
     KeyMisusedError,
     PaymentRetrier,
+    UnreadableAnswerError,
     charge_outcome,
     decline_of,
 )
@@ -107,7 +108,7 @@ class RetryRun:
         """
         report = RetryReport()
         try:
-            self._settle_open(report)
+            self._settle_open(report, may_send=not self._has_old_rows())
             report.decisions = self.plan()
             if self._has_old_rows():
                 report.stopped = (
@@ -115,6 +116,19 @@ class RetryRun:
                 )
             else:
                 self._make_attempts(report)
+        except RateLimited as error:
+            report.stopped = str(error)
+        return report
+
+    def settle(self) -> RetryReport:
+        """Find out what became of calls without an answer, by reading alone: nothing is charged, no call is repeated.
+
+        Raises:
+            ServiceError: The gateway can't be used at all.
+        """
+        report = RetryReport()
+        try:
+            self._settle_open(report, may_send=False)
         except RateLimited as error:
             report.stopped = str(error)
         return report
@@ -141,12 +155,14 @@ class RetryRun:
                 report.states[state] += 1
                 recent[state] += 1
 
-    def _settle_open(self, report: RetryReport) -> None:
+    def _settle_open(self, report: RetryReport, *, may_send: bool) -> None:
         """Find out what became of calls without an answer; only for payments that are surely still owed a call is repeated."""
-        owed = {each.payment_id for each in read_failed_payments(self.database) if _is_owed(each)}
-        is_current = not self._has_old_rows()
-        for attempt in ledger.read_unsettled(self.database):
-            state = self._resolve(attempt, may_send=is_current and attempt.payment_id in owed)
+        unsettled = ledger.read_unsettled(self.database)
+        intent_ids = {attempt.payment_intent_id for attempt in unsettled}
+        failed = read_failed_payments(self.database, intent_ids=intent_ids) if unsettled and may_send else []
+        owed = {each.payment_id for each in failed if _is_owed(each)}
+        for attempt in unsettled:
+            state = self._resolve(attempt, may_send=attempt.payment_id in owed)
             report.resolved[state] += 1
 
     def _recent_states(self) -> Counter[str]:
@@ -238,7 +254,12 @@ class RetryRun:
         if intent is None:
             ledger.hand_over(self.database, attempt, "the gateway does not know the intent any more")
             return "needs_person"
-        found = found_outcome(intent, self.retrier.read_charges(attempt.payment_intent_id), attempt)
+        try:
+            found = found_outcome(intent, self.retrier.read_charges(attempt.payment_intent_id), attempt)
+        except UnreadableAnswerError as error:
+            # Nothing is sent on top of what is not understood, and other payments don't wait for it.
+            ledger.note_failure(self.database, attempt, str(error))
+            return self._hand_over(attempt, str(error)) if self._is_too_old(attempt) else attempt.state
         if found is not None:
             self._settle(attempt, found)
             return found.state
@@ -247,17 +268,21 @@ class RetryRun:
         if intent.get("status") == "canceled":
             self._settle_without_charge(attempt, "the intent was cancelled before it was charged")
             return "refused"
-        if self.read_clock() - attempt.sent_at >= thresholds.RETRY_KEY_LIFETIME:
-            ledger.hand_over(
-                self.database,
-                attempt,
-                f"no trace at the gateway after {thresholds.RETRY_KEY_LIFETIME.total_seconds() / 3600:g} hours, and the "
-                "key must not be sent any more",
-            )
-            return "needs_person"
+        if self._is_too_old(attempt):
+            return self._hand_over(attempt, "no trace at the gateway")
         if not may_send or not ledger.note_sent_again(self.database, attempt):
             return "sent"
         return self._send(attempt, is_first=False)
+
+    def _is_too_old(self, attempt: Attempt) -> bool:
+        return self.read_clock() - attempt.sent_at >= thresholds.RETRY_KEY_LIFETIME
+
+    def _hand_over(self, attempt: Attempt, finding: str) -> str:
+        hours = thresholds.RETRY_KEY_LIFETIME.total_seconds() / 3600
+        ledger.hand_over(
+            self.database, attempt, f"{finding} after {hours:g} hours, and the key must not be sent any more"
+        )
+        return "needs_person"
 
 
 def plan_retries(database: Database, policy: RetryPolicy, *, now: dt.datetime) -> list[Decision]:

@@ -18,8 +18,12 @@ from platform_assets.clients.database import Database, is_among
 from platform_assets.clients.payment_retrier import ConfirmOutcome
 from platform_assets.payment_thresholds import NetworkCap
 from platform_assets.payments.retry_policy import Card, CardAttempt, FailedPayment, reached_cap
+from platform_assets.tables.marketplace import payments
 from platform_assets.tables.payment_operations import payment_retry_arms, payment_retry_attempts
 from platform_assets.tables.payments import gateway_transactions
+
+OWED_STATUSES = ("pending", "failed")
+"""How the application says that a payment is to be charged."""
 
 _CARD_LOCK = "platform_assets/payment_retries/"
 
@@ -96,6 +100,8 @@ def begin_attempt(
     with database.transaction() as connection:
         lock = sa.func.hashtextextended(_CARD_LOCK + card.fingerprint, 0)
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
+        if not _is_still_owed(connection, payment):
+            return "the application does not ask for it any more"
         attempts = read_card_attempts(connection, [card.fingerprint], since=since)
         cap = reached_cap(
             attempts.get(card.fingerprint, ()),
@@ -144,6 +150,18 @@ def begin_attempt(
         "sent",
         now,
     )
+
+
+def _is_still_owed(connection: sa.Connection, payment: FailedPayment) -> bool:
+    """Whether the application asks for the payment as it did when the run began, some hundred attempts ago perhaps."""
+    now = payments.c
+    query = sa.select(now.status.in_(OWED_STATUSES)).where(
+        now.payment_id == payment.payment_id,
+        now.payment_intent_id == payment.payment_intent_id,
+        now.amount_minor == payment.amount_minor,
+        now.currency == payment.currency,
+    )
+    return bool(connection.scalar(query))
 
 
 def read_unsettled(database: Database) -> list[Attempt]:
@@ -275,6 +293,7 @@ def assign_arms(
     database: Database, payments: Iterable[tuple[FailedPayment, bool]], *, now: dt.datetime
 ) -> None:
     """Note for payments that are due for the first time whether they are held out; what was noted before stays."""
+    known = read_arms(database)
     rows = [
         {
             "payment_id": payment.payment_id,
@@ -284,6 +303,7 @@ def assign_arms(
             "assigned_at": now,
         }
         for payment, is_held_out in payments
+        if payment.payment_id not in known
     ]
     if rows:
         with database.transaction() as connection:

@@ -26,6 +26,7 @@ from platform_assets.profiles import (
     text_assets,
     vector_assets,
 )
+from platform_assets.profiles.embedder_calls import recorded_calls
 from platform_assets.profiles.gemini_answers import read_texts
 from platform_assets.profiles.graph_projection import RECONCILE_TAG, project
 from platform_assets.profiles.refresh import developers_in_demand, refresh_profiles
@@ -135,15 +136,11 @@ def project_requirements(
     if reading.failure:
         context.log.warning("The embedding extractor stands in where Gemini failed: %s", reading.failure)
     computed_before = embedder.texts_computed_count
-    found = requirements.extract_projects(
-        due,
-        known,
-        reading,
-        vocabulary,
-        read_skill_vectors(database, embedder.model_name),
-        embedder,
-        extractor=extractor,
-    )
+    skill_vectors = read_skill_vectors(database, embedder.model_name)
+    with recorded_calls(database, embedder, purpose=tables.project_requirements.name):
+        found = requirements.extract_projects(
+            due, known, reading, vocabulary, skill_vectors, embedder, extractor=extractor
+        )
     with database.transaction() as connection:
         counts = deleted + database.upsert(
             tables.project_requirements,

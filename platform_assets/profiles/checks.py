@@ -12,6 +12,7 @@ from platform_assets.asset_checks import (
     Measurement,
     check_result,
     freshness_check,
+    holding,
     last_materialization_metadata,
     open_project_coverage,
     quarantine_checks,
@@ -103,7 +104,11 @@ def _remaining_quota(database: Database, clock: Clock) -> Measurement:
     description="Hours within which every developer is looked at, as the last refresh planned it for GitHub's budget.",
     metadata=static_metadata(thresholds.GITHUB_FRESHNESS_HOURS),
 )
-def _planned_freshness(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+def _planned_freshness(
+    context: dg.AssetCheckExecutionContext,
+    database: dg.ResourceParam[Database],
+    clock: dg.ResourceParam[Clock],
+) -> dg.AssetCheckResult:
     told = last_materialization_metadata(context.instance, "developer_profiles")
     hours = told.get("planned_freshness_hours")
     details: dict[str, Any] = {
@@ -112,7 +117,9 @@ def _planned_freshness(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckR
         if name in told
     }
     value = float(hours) if isinstance(hours, int | float) and math.isfinite(hours) else None
-    return check_result(thresholds.GITHUB_FRESHNESS_HOURS, Measurement(value, details))
+    return check_result(
+        holding(database, clock, thresholds.GITHUB_FRESHNESS_HOURS), Measurement(value, details)
+    )
 
 
 def _skill_coverage(database: Database, _: Clock) -> Measurement:
@@ -200,16 +207,20 @@ def _graph_coverage(database: Database, _: Clock) -> Measurement:
     description="Nodes and edges by which Neo4j differed from Postgres right after the last projection.",
     metadata=static_metadata(thresholds.GRAPH_DIFFERING_ELEMENTS),
 )
-def _projection_counts(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+def _projection_counts(
+    context: dg.AssetCheckExecutionContext,
+    database: dg.ResourceParam[Database],
+    clock: dg.ResourceParam[Clock],
+) -> dg.AssetCheckResult:
     # What the run itself counted: counted now, a projection under way would look like a difference.
     told = last_materialization_metadata(context.instance, "skill_graph_projection")
+    threshold = holding(database, clock, thresholds.GRAPH_DIFFERING_ELEMENTS)
     if told.get("neo4j") == "off":
-        return check_result(thresholds.GRAPH_DIFFERING_ELEMENTS, Measurement(0, {"neo4j": "off"}))
+        return check_result(threshold, Measurement(0, {"neo4j": "off"}))
     differing = told.get("elements_differing")
     in_neo4j = {name: count for name, count in told.items() if name.endswith("_in_neo4j")}
     return check_result(
-        thresholds.GRAPH_DIFFERING_ELEMENTS,
-        Measurement(float(differing) if isinstance(differing, int) else None, in_neo4j),
+        threshold, Measurement(float(differing) if isinstance(differing, int) else None, in_neo4j)
     )
 
 

@@ -291,14 +291,12 @@ class _Asking:
         """Tokens of this UTC day, over all purposes and models: one budget, one bill."""
         calls = monitoring.ai_calls
         midnight = self._now().astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        cost = sa.func.coalesce(
-            calls.c.prompt_tokens + calls.c.output_tokens,
-            sa.case((calls.c.outcome == Reason.TIMEOUT.value, calls.c.reserved_tokens), else_=0),
-        )
         rows = self._database.read(
-            sa.select(sa.cast(sa.func.coalesce(sa.func.sum(cost), 0), sa.BigInteger).label("tokens")).where(
-                calls.c.service == SERVICE, calls.c.started_at >= midnight
-            )
+            sa.select(
+                sa.cast(sa.func.coalesce(sa.func.sum(monitoring.AI_CALL_TOKENS), 0), sa.BigInteger).label(
+                    "tokens"
+                )
+            ).where(calls.c.service == SERVICE, calls.c.started_at >= midnight)
         )
         return int(rows["tokens"].iloc[0])
 

@@ -11,6 +11,7 @@ from platform_assets.clients.embedder import Embedder
 from platform_assets.clients.gemini import GeminiClient
 from platform_assets.clients.github import GithubClient
 from platform_assets.profiles.developer_texts import developer_texts
+from platform_assets.profiles.embedder_calls import recorded_calls
 from platform_assets.profiles.readmes import own_repositories, refresh_readmes
 from platform_assets.profiles.text_refresh import refresh_text_skills
 from platform_assets.profiles.vocabulary_store import refresh_vocabulary
@@ -71,18 +72,19 @@ def developer_text_skills(
         model=embedder.model_name,
     )
     computed_before = embedder.texts_computed_count
-    done = refresh_text_skills(
-        database,
-        gemini,
-        embedder,
-        texts,
-        vocabulary,
-        known=read_table(database, skill_texts.developer_text_readings),
-        set_aside=developers.set_aside_keys,
-        purpose=skill_texts.developer_text_skills.name,
-        now=clock.read,
-        tell=partial(context.log.info, "%d of %d texts read"),
-    )
+    with recorded_calls(database, embedder, purpose=skill_texts.developer_text_skills.name):
+        done = refresh_text_skills(
+            database,
+            gemini,
+            embedder,
+            texts,
+            vocabulary,
+            known=read_table(database, skill_texts.developer_text_readings),
+            set_aside=developers.set_aside_keys,
+            purpose=skill_texts.developer_text_skills.name,
+            now=clock.read,
+            tell=partial(context.log.info, "%d of %d texts read"),
+        )
     told: dict[str, Any] = {}
     if readmes.failure is not None:
         told["github_failure"] = readmes.failure

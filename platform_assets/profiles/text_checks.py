@@ -13,6 +13,7 @@ from platform_assets.asset_checks import (
     Measurement,
     check_result,
     freshness_check,
+    holding,
     share,
     static_metadata,
     table_check,
@@ -25,6 +26,7 @@ from platform_assets.tables import marketplace
 from platform_assets.tables import platform as tables
 from platform_assets.tables.skill_texts import developer_text_readings, labelled_samples, readme_texts
 from platform_assets.tables.text_measurements import cache_sweeps, embedding_audits, extraction_accuracy
+from platform_assets.thresholds import Threshold
 
 EMBEDDED = (tables.skill_embeddings, tables.developer_vectors, tables.project_vectors)
 
@@ -141,16 +143,19 @@ def _cache_size(database: Database, _: Clock) -> Measurement:
     # May yield nothing: without samples there is no verdict, and the report says that it was never evaluated.
     can_subset=True,
 )
-def _extraction_accuracy(database: dg.ResourceParam[Database]) -> Iterator[dg.AssetCheckResult]:
+def _extraction_accuracy(
+    database: dg.ResourceParam[Database], clock: dg.ResourceParam[Clock]
+) -> Iterator[dg.AssetCheckResult]:
     samples = database.read(
         sa.select(labelled_samples.c.sample_id).where(labelled_samples.c.split == "test").limit(1)
     )
     if samples.empty:
         return
+    threshold = holding(database, clock, thresholds.EXTRACTION_RP_AT_5)
     table = extraction_accuracy
     latest = database.read(sa.select(table).order_by(table.c.measurement_id.desc()).limit(1))
     if latest.empty:
-        yield _accuracy_result(Measurement(None, {"measured_at": "never"}))
+        yield _accuracy_result(threshold, Measurement(None, {"measured_at": "never"}))
         return
     [row] = latest.to_dict("records")
     value = row["rp_at_5"]
@@ -161,11 +166,11 @@ def _extraction_accuracy(database: dg.ResourceParam[Database]) -> Iterator[dg.As
         "samples": int(row["samples_count"]),
         "unknown_labels": int(row["unknown_labels_count"]),
     }
-    yield _accuracy_result(Measurement(None if pd.isna(value) else float(value), details))
+    yield _accuracy_result(threshold, Measurement(None if pd.isna(value) else float(value), details))
 
 
-def _accuracy_result(measurement: Measurement) -> dg.AssetCheckResult:
-    result = check_result(thresholds.EXTRACTION_RP_AT_5, measurement)
+def _accuracy_result(threshold: Threshold, measurement: Measurement) -> dg.AssetCheckResult:
+    result = check_result(threshold, measurement)
     return result._replace(check_name="extraction_accuracy", asset_key=dg.AssetKey("project_requirements"))
 
 

@@ -13,8 +13,9 @@ from platform_assets.clients.contract import read_contract
 from platform_assets.clients.database import Database, WriteCounts, are_among, is_not_among
 from platform_assets.clients.embedder import Embedder, text_sha256
 from platform_assets.profiles import vectors
+from platform_assets.profiles.embedder_calls import recorded_calls
 from platform_assets.profiles.embedding_audit import audited_texts, was_audited
-from platform_assets.profiles.embeddings import embed_texts
+from platform_assets.profiles.embeddings import EmbeddedTexts, embed_texts
 from platform_assets.profiles.extraction import label_text
 from platform_assets.profiles.graph_projection import RECONCILE_TAG
 from platform_assets.profiles.placed_projects import placed_projects
@@ -57,19 +58,22 @@ class _Placing:
     def embed(self, texts: Iterable[str]) -> dict[str, vectors.Vector]:
         """Text → unit vector."""
         distinct = sorted(set(texts))
-        if self.is_audit:
-            embedded = audited_texts(
-                self._database,
-                self._embedder,
-                distinct,
-                asset=self._table.name,
-                as_of=self._clock.as_of,
-                audited_at=self._clock.read(),
-            )
-        else:
-            embedded = embed_texts(self._database, self._embedder, distinct)
+        with recorded_calls(self._database, self._embedder, purpose=self._table.name):
+            embedded = self._embed(distinct)
         self.texts_computed += embedded.computed_count
         return dict(zip(distinct, embedded.vectors))
+
+    def _embed(self, texts: list[str]) -> EmbeddedTexts:
+        if not self.is_audit:
+            return embed_texts(self._database, self._embedder, texts)
+        return audited_texts(
+            self._database,
+            self._embedder,
+            texts,
+            asset=self._table.name,
+            as_of=self._clock.as_of,
+            audited_at=self._clock.read(),
+        )
 
     def told(self) -> dict[str, Any]:
         """What was computed, for the result."""

@@ -46,6 +46,7 @@ class SandboxEndpoints:
     github_url: str
     stripe_url: str
     gemini_url: str
+    notifications_url: str
     pid: int
 
 
@@ -83,6 +84,12 @@ def ensure_sandbox(settings: Settings) -> SandboxEndpoints:
                 return _endpoints(record)
             _end(record)  # its state is on disk: a new one takes over
         return _endpoints(_start(settings, home, port=record.port if record else 0))
+
+
+def find_sandbox(home: Path) -> SandboxEndpoints | None:
+    """The running sandbox of a home folder if it answers; nothing is started or changed."""
+    record = _read_record(home.absolute())
+    return _endpoints(record) if record and _is_healthy(record) else None
 
 
 def stop_sandbox(home: Path) -> bool:
@@ -166,6 +173,7 @@ def _endpoints(record: _Record) -> SandboxEndpoints:
         github_url=f"{root}/github",
         stripe_url=f"{root}/stripe",
         gemini_url=f"{root}/gemini",
+        notifications_url=f"{root}/notifications",
         pid=record.pid,
     )
 

@@ -1,4 +1,4 @@
-"""The sandbox's HTTP server process: the local GitHub, Stripe and Gemini APIs on one port of 127.0.0.1.
+"""The sandbox's HTTP server process: the local GitHub, Stripe and Gemini APIs, and a webhook, on one port of 127.0.0.1.
 
 Adding an API is a module with `routes(sandbox)` and one line in `_APIS`. Starting and stopping the process from
 elsewhere is in `process`.
@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,13 +24,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from platform_assets.sandbox import gemini_api
+from platform_assets.sandbox import gemini_api, notification_sink
 from platform_assets.sandbox.context import SERVICES, Sandbox, ServerConfig
 from platform_assets.sandbox.faults import FaultSource
 from platform_assets.sandbox.github import graphql as github_graphql
 from platform_assets.sandbox.github import rest as github_rest
 from platform_assets.sandbox.process import record_path, state_path, write_record
-from platform_assets.sandbox.state import SandboxState
+from platform_assets.sandbox.state import SandboxState, SandboxStateError
 from platform_assets.sandbox.stripe import api as stripe_api
 from platform_assets.sandbox.stripe.ledger import Ledger
 from platform_assets.sandbox.stripe.payouts import run_payouts
@@ -44,6 +45,7 @@ _APIS = (
     ("/github", (github_rest.routes, github_graphql.routes)),
     ("/stripe", (stripe_api.routes,)),
     ("/gemini", (gemini_api.routes,)),
+    ("/notifications", (notification_sink.routes,)),
 )
 """Each API's root and what serves it."""
 
@@ -182,7 +184,10 @@ def main() -> None:
     config = ServerConfig.from_json(json.loads(arguments.config))
     # A process that lives on must not keep its starter's folder busy.
     os.chdir(arguments.home)
-    state = SandboxState(state_path(arguments.home))
+    try:
+        state = SandboxState(state_path(arguments.home))
+    except SandboxStateError as error:
+        sys.exit(str(error))  # whoever started this process shows its last words
     sandbox = Sandbox.create(state, config)
     app = build_app(sandbox, token=arguments.token)
     listener = _listen(arguments.port)

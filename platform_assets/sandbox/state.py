@@ -135,8 +135,9 @@ class SandboxState:
             return
         if version != 0:
             raise SandboxStateError(
-                f"The sandbox's state {self.path} has version {version}, but {SCHEMA_VERSION} is needed: stop the "
-                "sandbox and delete the file, then load the marketplace again"
+                f"The sandbox's state {self.path} was made by another release: it has version {version}, and this one "
+                f"needs {SCHEMA_VERSION}. Run `platform-assets stop`, delete the platform's folder (PLATFORM_HOME, or "
+                "else .platform; without PLATFORM_DATABASE_URL it holds demo data only), and run again."
             )
         for statement in _SCHEMA:
             self.connection.execute(statement)

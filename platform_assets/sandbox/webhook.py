@@ -20,6 +20,7 @@ from platform_assets.sandbox.stripe.store import StripeStore
 from platform_assets.tables.marketplace import payments
 
 _DELIVERED = "webhook_delivered_through"
+_LOCK_NAME = "platform_assets/sandbox/webhook"
 
 _STATUSES = {"canceled": "cancelled", "processing": "processing", "requires_action": "processing"}
 
@@ -30,10 +31,14 @@ def deliver_events(state: SandboxState, database: Database) -> int:
     Returns:
         How many payments the events were about.
     """
-    through, intent_ids = _undelivered(state)
+    if not _undelivered(state)[1]:
+        return 0
     store = StripeStore(state)
-    known = [intent for name in sorted(intent_ids) if (intent := store.find("payment_intent", name))]
     with database.transaction() as connection:
+        # One after the other, each reading when it is its turn: what was read earlier is never written later.
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(_LOCK_NAME, 0))))
+        through, intent_ids = _undelivered(state)
+        known = [intent for name in sorted(intent_ids) if (intent := store.find("payment_intent", name))]
         for intent in known:
             charges = store.all_where("charge", "payment_intent = ?", intent["id"])
             connection.execute(
@@ -53,10 +58,11 @@ def _undelivered(state: SandboxState) -> tuple[int, set[str]]:
     """The last event's place, and the intents that events since the last delivery are about."""
     row = state.connection.execute("SELECT value FROM meta WHERE name = ?", (_DELIVERED,)).fetchone()
     through = int(row["value"]) if row else 0
+    # The plus keeps SQLite from its index by kind: what is new is a range of the key, however many events there are.
     events = state.connection.execute(
         "SELECT sequence, coalesce(json_extract(body, '$.data.object.payment_intent'), "
         "json_extract(body, '$.data.object.id')) AS subject FROM stripe_objects "
-        "WHERE object = 'event' AND sequence > ? ORDER BY sequence",
+        "WHERE +object = 'event' AND sequence > ? ORDER BY sequence",
         (through,),
     ).fetchall()
     return (events[-1]["sequence"] if events else through), {row["subject"] for row in events}

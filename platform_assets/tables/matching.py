@@ -131,6 +131,11 @@ match_versions = sa.Table(
     sa.Column("gates", pg.JSONB, comment="What each gate measured, its bound, and whether it held."),
     sa.Column("started_at", Instant, nullable=False, comment="When building began."),
     sa.Column("ended_at", Instant, comment="When it was published, refused or found abandoned."),
+    sa.Column(
+        "inputs_digest",
+        sa.BigInteger,
+        comment="Hash of all that it was computed from; null where that is not kept.",
+    ),
     sa.CheckConstraint("list_name IN ('match_candidates', 'matches')", name="list_is_known"),
     sa.CheckConstraint(
         "state IN ('building', 'published', 'superseded', 'refused', 'abandoned')", name="state_is_known"
@@ -178,5 +183,6 @@ match_cleanups = sa.Table(
     sa.Column("changes_count", sa.BigInteger, nullable=False, comment="Changes removed with them."),
     sa.Column("statistics_count", sa.BigInteger, nullable=False, comment="Days of statistics removed."),
     sa.Column("freed_bytes", sa.BigInteger, nullable=False, comment="Size of the removed rows, in bytes."),
+    sa.Index("ix_match_cleanups_age", "cleaned_at"),
     comment="One row is one removal of what no version needs any more.",
 )

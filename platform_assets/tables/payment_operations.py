@@ -132,6 +132,7 @@ gateway_calls = sa.Table(
         "outcome IN ('ok', 'transient', 'rate_limited', 'permanent')", name="outcome_is_known"
     ),
     sa.Index("ix_gateway_calls_started", "gateway", "started_at"),
+    sa.Index("ix_gateway_calls_age", "started_at"),
     comment="One row is one call of the payment gateway; neither content nor secret is kept.",
 )
 
@@ -193,6 +194,7 @@ receivables = sa.Table(
     "receivables",
     platform.metadata,
     sa.Column("currency", sa.Text, primary_key=True, comment="ISO 4217 code."),
+    sa.Column("as_of", sa.Date, primary_key=True, comment="UTC day for which the row was computed."),
     sa.Column(
         "outstanding_minor", sa.BigInteger, nullable=False, comment="All that is owed, in minor units."
     ),
@@ -217,9 +219,8 @@ receivables = sa.Table(
         sa.Double,
         comment="Outstanding over requested, times 90 days; null when nothing was requested.",
     ),
-    as_of(),
     updated_at(),
-    comment="One row says what is owed in one currency, and how old it is.",
+    comment="One row says what was owed in one currency on one day, and how old it was.",
 )
 
 

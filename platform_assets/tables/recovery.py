@@ -66,5 +66,6 @@ run_retries = sa.Table(
     ),
     sa.Column("settled_at", Instant, comment="When it was requested or superseded; null until then."),
     sa.CheckConstraint("state IN ('due', 'requested', 'superseded')", name="state_is_known"),
+    sa.Index("ix_run_retries_age", "settled_at"),
     comment="One row is one attempt at finishing a failed run's work; it decides that there is only one.",
 )

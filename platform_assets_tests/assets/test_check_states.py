@@ -6,9 +6,13 @@ from typing import Any
 import dagster as dg
 import pytest
 import sqlalchemy as sa
+from dagster._core.storage.event_log import SqlEventLogStorage
 from rich.console import Console
 
 from platform_assets.asset_checks import Measurement, check_result
+from platform_assets.monitoring.checking.history import Verdict, read_latest_verdicts
+from platform_assets.monitoring.checking.junit import render_junit
+from platform_assets.monitoring.checking.markdown import render_markdown
 from platform_assets.monitoring.checking.report import render_html, render_json, render_table
 from platform_assets.monitoring.checking.states import (
     CheckState,
@@ -346,7 +350,7 @@ def test_a_misspelt_group_is_an_error_and_not_an_empty_healthy_report(platform: 
 
 
 def test_checks_that_completed_are_read_in_one_query_however_many_they_are() -> None:
-    def count_statements(checks_count: int) -> int:
+    def count_statements(checks_count: int, *, history: int = 0) -> int:
         @dg.multi_asset_check(specs=[dg.AssetCheckSpec(f"check_{n}", asset="a") for n in range(checks_count)])
         def checks() -> Iterator[dg.AssetCheckResult]:
             for n in range(checks_count):
@@ -363,13 +367,113 @@ def test_checks_that_completed_are_read_in_one_query_however_many_they_are() -> 
             definitions.resolve_implicit_global_asset_job_def().execute_in_process(instance=instance)
             sa.event.listen(sa.Engine, "before_cursor_execute", listen)
             try:
-                states = read_check_states(definitions.resolve_asset_graph(), instance)
+                states = read_check_states(definitions.resolve_asset_graph(), instance, history=history)
             finally:
                 sa.event.remove(sa.Engine, "before_cursor_execute", listen)
         assert [state.state for state in states] == [State.PASSED] * checks_count
         return len(statements)
 
     assert count_statements(1) == count_statements(30) == 1
+    assert count_statements(1, history=5) == count_statements(30, history=5) == 2
+
+
+def test_the_history_tells_the_last_evaluations_from_the_oldest(platform: Platform) -> None:
+    for value in (0.90, 0.96, 0.97, 0.98):
+        platform.run(coverage=measured(COVERAGE, value))
+    platform.run(coverage=ValueError("not evaluated at all"))
+
+    [coverage] = [check for check in platform.read(history=3) if check.check == "coverage"]
+
+    assert [(each.passed, each.value) for each in coverage.history] == [
+        (True, 0.96),
+        (True, 0.97),
+        (True, 0.98),
+    ]
+    times = [each.evaluated_at for each in coverage.history]
+    assert times == sorted(times)
+    assert abs(times[-1] - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=1)
+    assert platform.state("coverage").history == ()
+
+
+def test_a_history_of_odd_evaluations_is_told_as_far_as_it_is_known(platform: Platform) -> None:
+    young = check_result(COVERAGE, Measurement(None, not_evaluated_because="there is nothing yet"))
+    for outcome in (
+        measured(COVERAGE, float("nan")),
+        measured(COVERAGE, None),
+        young,
+        dg.AssetCheckResult(passed=True, metadata={"value": 0.97, "bound": 0.9}),
+        dg.AssetCheckResult(passed=False, metadata={"value": "0.1", "threshold": "0.9"}),
+    ):
+        platform.run(coverage=outcome)
+    # What another release may have left: a class that there is no more, and no text at all.
+    execute(platform, "UPDATE asset_check_executions SET evaluation_event = NULL WHERE id = 1")
+    platform.run(coverage=measured(COVERAGE, 0.97))
+    states = platform.read(history=10)
+    [coverage] = [check for check in states if check.check == "coverage"]
+
+    assert [(each.passed, each.value) for each in coverage.history] == [
+        (False, None),
+        (False, None),
+        (None, None),
+        (True, None),
+        (False, None),
+        (True, 0.97),
+    ]
+    for render in (render_json, render_html, render_markdown, render_junit):
+        assert render(states, generated_at=dt.datetime.now(dt.UTC))
+
+
+@pytest.mark.parametrize(
+    "text", ['{"__class__": "EventLogOfTomorrow", "level": 1}', '{"__class__": "EventLogEntry"}', "{"]
+)
+def test_an_evaluation_that_another_release_wrote_has_a_verdict_and_no_value(
+    platform: Platform, text: str
+) -> None:
+    platform.run(coverage=measured(COVERAGE, 0.5))
+    execute(platform, "UPDATE asset_check_executions SET evaluation_event = :text", text=text)
+    platform.run(coverage=measured(COVERAGE, 0.97))
+
+    [coverage] = [check for check in platform.read(history=10) if check.check == "coverage"]
+
+    assert [(each.passed, each.value) for each in coverage.history] == [(False, None), (True, 0.97)]
+    assert dg.AssetCheckKey(dg.AssetKey("matches"), "coverage") in read_latest_verdicts(platform.instance)
+
+
+def test_nothing_to_measure_is_neither_a_failure_nor_a_pass(platform: Platform) -> None:
+    young = check_result(COVERAGE, Measurement(None, not_evaluated_because="there is nothing yet"))
+    platform.run(coverage=young)
+    coverage = platform.state("coverage")
+
+    assert (coverage.state, coverage.last_passed) == (State.NOT_EVALUATED, None)
+    assert not coverage.is_failing
+    assert coverage.is_unknown
+    assert coverage.details == {"not_evaluated": "there is nothing yet"}
+    assert exit_code(platform.read()) == 0
+    assert "coverage" not in {check.check for check in platform.read(failed_only=True)}
+    platform.plan()
+    assert platform.state("coverage").state is State.IN_PROGRESS
+    assert not platform.state("coverage").is_failing
+
+
+def test_the_latest_verdicts_are_of_completed_evaluations_whatever_is_planned(platform: Platform) -> None:
+    platform.run(coverage=measured(COVERAGE, 0.5), staleness=measured(STALENESS, 1.0))
+    platform.run(coverage=measured(COVERAGE, 1.0), staleness=ValueError("no"))
+    platform.plan()
+
+    verdicts = {key.name: verdict for key, verdict in read_latest_verdicts(platform.instance).items()}
+
+    assert verdicts == {
+        "coverage": Verdict(True, Severity.ERROR),
+        "staleness": Verdict(True, Severity.WARN),
+        "totals": Verdict(True, Severity.ERROR),
+    }
+
+
+def execute(platform: Platform, statement: str, **parameters: str) -> None:
+    storage = platform.instance.event_log_storage
+    assert isinstance(storage, SqlEventLogStorage)
+    with storage.index_connection() as connection:
+        connection.execute(sa.text(statement), parameters)
 
 
 def test_every_form_of_the_report_can_be_made_of_what_was_read(

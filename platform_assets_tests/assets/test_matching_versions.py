@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from small_world import AS_OF, NOW, derived_rows, rows_of
 
 from platform_assets.clients.database import Database
-from platform_assets.matching import publication
+from platform_assets.matching import inputs, publication
 from platform_assets.matching.candidates import refresh_candidates
 from platform_assets.matching.publication import ACCEPT_TAG, RefreshBusyError
 from platform_assets.monitoring.alerting import alerts
@@ -49,6 +49,12 @@ def states(platform, list_name="match_candidates"):
     return platform.values(
         "SELECT state FROM monitoring.match_versions WHERE list_name = :n ORDER BY version_id", n=list_name
     )
+
+
+def known_digest(platform):
+    return platform.values(
+        "SELECT inputs_digest FROM monitoring.match_versions WHERE list_name = 'match_candidates' AND state = 'published'"
+    )[0]
 
 
 def open_alerts(platform):
@@ -102,6 +108,28 @@ def test_what_the_score_does_not_read_changes_nothing(settled):
     settled.execute("UPDATE marketplace.projects SET updated_at = now()")
 
     assert refresh(settled.database).state == "unchanged"
+
+
+def test_rows_that_are_only_stored_anew_change_nothing_and_their_hash_is_kept(settled):
+    before = known_digest(settled)
+    settled.execute("UPDATE platform.skill_profiles SET confidence = confidence")
+
+    assert refresh(settled.database).state == "unchanged"
+    after = known_digest(settled)
+    assert refresh(settled.database).state == "unchanged"
+    assert known_digest(settled) == after != before
+
+
+def test_an_unchanged_marketplace_is_not_compared_developer_by_developer(settled):
+    settled.execute("UPDATE platform.match_inputs SET score_digest = score_digest + 1")
+
+    developers, projects = inputs.read_differences(settled.database, known=known_digest(settled))
+    compared, _ = inputs.read_differences(settled.database, known=None)
+
+    assert not len(developers.rows)
+    assert not len(projects.rows)
+    assert len(compared.rows) == settled.values("SELECT count(*) FROM marketplace.developers")[0]
+    assert inputs.joint_inputs_digest(developers, projects) == known_digest(settled)
 
 
 def test_a_table_that_somebody_has_changed_is_made_anew(settled):

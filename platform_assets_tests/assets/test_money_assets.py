@@ -9,7 +9,7 @@ import pytest
 from sandbox_server import change_behaviour, running_sandbox
 from small_world import NOW
 
-from benchmarks.payment_faults import failed_payments_world
+from benchmarks.failed_payments import failed_payments_world
 from platform_assets.clients.mailer import FolderMailer
 from platform_assets.payments.retry_policy import RetryPolicy
 from platform_assets.resources import PaymentRules
@@ -101,6 +101,20 @@ def test_a_payment_that_is_paid_is_no_longer_overdue_at_the_next_run(settled):
     assert settled.values("SELECT sum(outstanding_minor)::bigint FROM platform.receivables") < before
 
 
+def test_what_was_owed_on_earlier_days_stays_and_the_last_day_counts(settled):
+    settled.run("overdue_payments", now=NOW + 40 * DAY)
+    days = settled.values("SELECT DISTINCT as_of::text FROM platform.receivables ORDER BY 1")
+    settled.execute(
+        "UPDATE platform.receivables SET payments_count = 1000, overdue_minor = outstanding_minor"
+    )
+    settled.execute("UPDATE platform.receivables SET overdue_minor = 0 WHERE as_of > '2026-11-01'")
+
+    outcome = settled.run_checks("overdue_payments", now=NOW + 40 * DAY)
+
+    assert days == ["2026-11-01", "2026-12-11"]
+    assert outcome.checks()["overdue_payments", "overdue_ratio"].metadata["value"].value == 0
+
+
 def test_each_step_of_the_ladder_is_one_mail_and_none_without_the_setting(settled, tmp_path):
     settled.execute("UPDATE marketplace.clients SET is_active = true, email = client_id || '@example.com'")
     rules = PaymentRules(None, FolderMailer(tmp_path / "mail"), "payments@example.com")
@@ -120,6 +134,28 @@ def test_each_step_of_the_ladder_is_one_mail_and_none_without_the_setting(settle
     assert again.rows_written("overdue_payments") == 0
     assert len(mails()) == reminded
     assert not first.broken_checks(ERROR)
+
+
+def test_nobody_is_reminded_of_money_that_is_on_its_way(settled, tmp_path):
+    settled.execute("UPDATE marketplace.clients SET is_active = true, email = client_id || '@example.com'")
+    [payment] = settled.values(
+        "SELECT min(payment_id) FROM platform.overdue_payments WHERE reminder_stage > 0"
+    )
+    settled.execute(
+        "UPDATE marketplace.payments SET status = 'processing', payment_intent_id = NULL WHERE payment_id = :p",
+        p=payment,
+    )
+
+    settled.run(
+        "overdue_payments",
+        payment_rules=PaymentRules(None, FolderMailer(tmp_path), "payments@example.com"),
+        with_checks=False,
+    )
+
+    assert payment in settled.values("SELECT payment_id FROM platform.overdue_payments")
+    reminded = settled.values("SELECT payment_id FROM monitoring.payment_reminders")
+    assert reminded
+    assert payment not in reminded
 
 
 @pytest.fixture
@@ -169,6 +205,27 @@ def test_retries_that_are_off_charge_nobody(failing):
     assert platform.values(
         "SELECT count(*)::int FROM platform.gateway_transactions WHERE object_type = 'charge'"
     ) == [6]
+
+
+def test_an_outcome_that_got_lost_is_found_out_while_retries_are_off(failing):
+    platform, now = failing
+    platform.run(job=RETRIES_JOB, now=now, with_checks=False)
+    platform.execute(
+        "UPDATE monitoring.payment_retry_attempts SET state = 'sent', charge_id = NULL, resolved_at = NULL "
+        "WHERE payment_id = 'P1'"
+    )
+
+    outcome = platform.run(job=RETRIES_JOB, now=now + 2 * DAY, payment_rules=PaymentRules(None))
+
+    told = outcome.metadata("payment_retries")
+    assert (told["rows_measured"], told["resolved_succeeded"]) == (0, 1)
+    assert platform.values("SELECT state FROM monitoring.payment_retry_attempts WHERE payment_id = 'P1'") == [
+        "succeeded"
+    ]
+    # Others are due by then, and nobody was charged.
+    assert platform.values(
+        "SELECT count(*)::int FROM platform.gateway_transactions WHERE object_type = 'charge'"
+    ) == [12]
 
 
 def test_calls_of_a_run_that_failed_are_counted_too(failing):

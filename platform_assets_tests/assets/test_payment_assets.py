@@ -7,7 +7,9 @@ import json
 import time
 
 import dagster as dg
+import pandas as pd
 import pytest
+import sqlalchemy as sa
 from sandbox_server import change_behaviour, running_sandbox, stripe_client
 from scripted_http import Reply, pass_on, serve
 from small_world import AS_OF, NOW, WORLD, derived_rows, gateway_client, plain_rows, rows_of
@@ -258,6 +260,34 @@ def test_computing_a_day_again_writes_nothing(settled):
     assert before
     assert again.rows_written("payment_analytics") == 0
     assert analytics(settled) == before
+
+
+def test_trends_are_the_sums_of_the_days_before_and_what_was_owed(settled):
+    settled.run_analytics()
+    settled.execute(
+        "INSERT INTO platform.payment_analytics SELECT (r).* FROM (SELECT jsonb_populate_record(a, "
+        '\'{"day": "2026-11-01"}\') AS r FROM platform.payment_analytics a WHERE day = '
+        "(SELECT max(day) FROM platform.payment_analytics)) AS last"
+    )
+    days = rows_of(settled.database, tables.payment_analytics)
+    trends = settled.database.read(sa.text("SELECT * FROM platform.payment_trends ORDER BY day, currency"))
+
+    def sums(row, length, column):
+        is_in = (days["currency"] == row.currency) & (days["day"] <= row.day)
+        return int(days[column][is_in & (days["day"] > row.day - length * DAY)].sum())
+
+    assert len(trends) == len(days) > 1
+    for row in trends.itertuples():
+        assert row.sales_7d_minor == sums(row, 7, "sales_amount_minor")
+        assert row.sales_30d_minor == sums(row, 30, "sales_amount_minor")
+        assert row.net_30d_minor == sums(row, 30, "net_amount_minor")
+    owed = settled.database.read(sa.text("SELECT currency, outstanding_minor FROM platform.receivables"))
+    is_last = trends["day"] == pd.Timestamp(AS_OF)
+    assert is_last.any()
+    assert set(zip(trends["currency"][is_last], trends["outstanding_minor"][is_last])) <= set(
+        owed.itertuples(index=False, name=None)
+    )
+    assert trends["outstanding_minor"][~is_last].isna().all()
 
 
 def test_late_data_reopens_its_day_alone(settled):

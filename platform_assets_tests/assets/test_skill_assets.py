@@ -290,6 +290,7 @@ def explain(settled, endpoints, monkeypatch):
         "PLATFORM_STRIPE_API_KEY": "off",
         "PLATFORM_NEO4J_URI": "off",
         "PLATFORM_GEMINI_API_KEY": "off",
+        "PLATFORM_NOTIFICATIONS": "off",
         "COLUMNS": "160",
     }.items():
         monkeypatch.setenv(name, value)

@@ -32,11 +32,12 @@ def alerts(database: Database) -> list[dict[str, Any]]:
     return database.read(sa.select(system_alerts).order_by(system_alerts.c.alert_id)).to_dict("records")
 
 
-def queued_severities(database: Database) -> list[str]:
+def told(database: Database) -> list[tuple[str, str]]:
+    """What was queued to be told: the kind of news, and the severity that it tells of."""
     table = notification_outbox
-    return [
-        body["severity"] for body in database.read(sa.select(table).order_by(table.c.notification_id))["body"]
-    ]
+    events = database.read(sa.select(table).order_by(table.c.notification_id))
+    assert [body["severity"] for body in events["body"]] == events["severity"].tolist()
+    return list(zip(events["kind"], events["severity"]))
 
 
 def test_a_problem_is_one_alert_however_often_it_is_raised(database: Database) -> None:
@@ -50,7 +51,7 @@ def test_a_problem_is_one_alert_however_often_it_is_raised(database: Database) -
     [alert] = alerts(database)
     assert (alert["title"], alert["details"]) == ("Matches are 4 hours old", {"age_hours": 4})
     assert (alert["first_seen_at"], alert["last_seen_at"]) == (NOON, later)
-    assert queued_severities(database) == ["medium"]
+    assert told(database) == [("opened", "medium")]
 
 
 def test_severity_only_rises_while_open_and_each_rise_is_told_once(database: Database) -> None:
@@ -59,7 +60,7 @@ def test_severity_only_rises_while_open_and_each_rise_is_told_once(database: Dat
             stale(connection, severity=severity)
 
     assert [alert["severity"] for alert in alerts(database)] == ["critical"]
-    assert queued_severities(database) == ["medium", "critical"]
+    assert told(database) == [("opened", "medium"), ("escalated", "critical")]
 
 
 def test_a_late_report_does_not_turn_back_time(database: Database) -> None:
@@ -80,7 +81,7 @@ def test_a_resolved_problem_that_returns_is_a_new_alert(database: Database) -> N
     assert again.is_new
     assert again.alert_id != first.alert_id
     assert [alert["state"] for alert in alerts(database)] == ["resolved", "open"]
-    assert queued_severities(database) == ["medium", "medium"]
+    assert told(database) == [("opened", "medium"), ("resolved", "medium"), ("opened", "medium")]
 
 
 def test_racing_reporters_open_one_alert(database: Database) -> None:
@@ -96,7 +97,7 @@ def test_racing_reporters_open_one_alert(database: Database) -> None:
 
     assert sum(alert.is_new for alert in raised) == 1
     assert sorted(alert.occurrences_count for alert in raised) == [1, 2, 3, 4, 5, 6]
-    assert queued_severities(database) == ["medium"]
+    assert told(database) == [("opened", "medium")]
 
 
 def test_an_alert_goes_with_its_transaction(database: Database) -> None:
@@ -105,7 +106,7 @@ def test_an_alert_goes_with_its_transaction(database: Database) -> None:
         raise InterruptedError
 
     assert alerts(database) == []
-    assert queued_severities(database) == []
+    assert told(database) == []
 
 
 def test_secrets_reach_neither_alert_nor_notification(database: Database) -> None:

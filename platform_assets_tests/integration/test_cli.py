@@ -58,6 +58,7 @@ def production(database_url, endpoints):
         "PLATFORM_NEO4J_URI": "off",
         "PLATFORM_GEMINI_API_KEY": "AIza-local",
         "PLATFORM_GEMINI_URL": endpoints.gemini_url,
+        "PLATFORM_NOTIFICATIONS": "off",
     }
 
 
@@ -90,6 +91,7 @@ def test_production_without_its_variables_lists_all_of_them(invoke, home):
         "PLATFORM_GITHUB_TOKEN",
         "PLATFORM_STRIPE_API_KEY",
         "PLATFORM_NEO4J_URI",
+        "PLATFORM_NOTIFICATIONS",
     )
     assert not home.exists()
 
@@ -315,6 +317,7 @@ def test_the_doctor_calls_a_service_off_that_was_switched_off(invoke, production
     assert "github: switched off by PLATFORM_GITHUB_TOKEN=off" in result.output
     assert "stripe: switched off by PLATFORM_STRIPE_API_KEY=off" in result.output
     assert "gemini: switched off by PLATFORM_GEMINI_API_KEY=off" in result.output
+    assert "notifications: switched off by PLATFORM_NOTIFICATIONS=off" in result.output
 
 
 def test_matching_is_evaluated_as_one_json_object_and_the_rankings_are_written(invoke, tmp_path):

@@ -32,6 +32,7 @@ def match(settled_template, new_database, endpoints, monkeypatch, tmp_path):
                 "PLATFORM_STRIPE_API_KEY": "off",
                 "PLATFORM_NEO4J_URI": "off",
                 "PLATFORM_GEMINI_API_KEY": "off",
+                "PLATFORM_NOTIFICATIONS": "off",
                 "PLATFORM_AS_OF": "2026-11-01",
             }
             return CliRunner().invoke(main, ["match", *arguments], env=production, input=stdin)

@@ -21,7 +21,7 @@ def invoke(database_url, tmp_path, monkeypatch):
         "PLATFORM_DAGSTER_DATABASE_URL": database_url,
         **{
             f"PLATFORM_{name}": "off"
-            for name in ("GITHUB_TOKEN", "STRIPE_API_KEY", "NEO4J_URI", "GEMINI_API_KEY")
+            for name in ("GITHUB_TOKEN", "STRIPE_API_KEY", "NEO4J_URI", "GEMINI_API_KEY", "NOTIFICATIONS")
         },
     }
     return lambda *arguments: CliRunner().invoke(main, ["skills", *map(str, arguments)], env=environment)

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from sandbox_server import running_sandbox
 from small_world import gateway_client
 
-from benchmarks.payment_faults import failed_payments_world
+from benchmarks.failed_payments import failed_payments_world
 from platform_assets import resources
 from platform_assets.cli import main
 from platform_assets.clients.database import Database

@@ -12,7 +12,7 @@ from sandbox_server import change_behaviour, running_sandbox, stripe_client
 from scripted_http import Reply, pass_on, serve
 from small_world import gateway_client
 
-from benchmarks.payment_faults import failed_payments_world
+from benchmarks.failed_payments import failed_payments_world
 from platform_assets.clients.database import Database
 from platform_assets.clients.http_errors import PermanentError, ServiceError
 from platform_assets.clients.payment_gateway import PaymentGateway
@@ -27,7 +27,7 @@ from platform_assets.sandbox.load import load_marketplace
 
 NOW = dt.datetime.now(dt.UTC)
 HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
-COUNT = 60
+COUNT = 100
 WORLD = failed_payments_world(COUNT, failed_at=NOW - 2 * DAY)
 # Odd ones pay the next time, even ones are declined again.
 NUMBERS = iter(range(COUNT))
@@ -69,6 +69,12 @@ class Desk:
     def intent_id(self):
         return f"pi_{self.number}"
 
+    def settle(self, *, now=NOW):
+        with gateway_client(self.endpoints.stripe_url) as gateway:
+            return RetryRun(
+                self.database, PaymentRetrier(gateway), RetryPolicy(), lambda: now, read_through=now
+            ).settle()
+
     def run(self, *, now=NOW, policy=None, crash_at=None, key="sk_test_sandbox", timeout_s=10.0, url=None):
         def probe(point):
             if point == crash_at:
@@ -100,6 +106,19 @@ class Desk:
         with stripe_client(self.endpoints) as stripe:
             charges = stripe.charges.list({"payment_intent": self.intent_id}).data
         return Counter(charge.status for charge in charges if charge.id != f"ch_{self.number}")
+
+    def copy(self, payment, **changes):
+        """Another payment that the application asks for in the same way."""
+        other = dataclasses.replace(payment, **changes)
+        self.execute(
+            "INSERT INTO marketplace.payments SELECT (jsonb_populate_record(p, jsonb_build_object('payment_id', "
+            "CAST(:other AS text), 'payment_intent_id', CAST(:intent AS text)))).* FROM marketplace.payments p "
+            "WHERE payment_id = :own",
+            own=payment.payment_id,
+            other=other.payment_id,
+            intent=other.payment_intent_id,
+        )
+        return other
 
     def execute(self, statement, **parameters):
         with self.database.transaction() as connection:
@@ -173,6 +192,22 @@ def test_a_crash_at_any_point_is_made_good_by_the_next_run(open_desk, point, pay
     assert left == ([] if point == "before_row" else ["sent"])
     assert desk.states() == ["succeeded" if pays else "declined"]
     assert desk.charges() == {"succeeded" if pays else "failed": 1}
+
+
+@pytest.mark.parametrize(
+    ("crash_at", "state", "made"), [("before_call", "sent", 0), ("after_call", "succeeded", 1)]
+)
+def test_settling_alone_finds_out_and_charges_nobody(open_desk, crash_at, state, made):
+    desk = open_desk(pays=True)
+    with pytest.raises(Crash):
+        desk.run(crash_at=crash_at)
+
+    report = desk.settle(now=NOW + HOUR)
+
+    assert report.resolved == {state: 1}
+    assert desk.states() == [state]
+    assert desk.charges().total() == made
+    assert desk.attempts("calls_count") == [(1,)]
 
 
 @pytest.mark.parametrize("fault", ["timeout_rate", "error_rate"])
@@ -256,6 +291,78 @@ def test_what_the_application_did_meanwhile_is_seen_before_charging(open_desk, w
         ["the intent is over another amount"],
     ]
     assert [desk.states() for desk in (paid, cancelled, changed)] == [[], [], []]
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["status = 'cancelled'", "status = 'paid'", "amount_minor = amount_minor - 1", "currency = 'USD'"],
+)
+def test_what_the_application_decides_while_a_run_is_under_way_is_seen_before_charging(open_desk, change):
+    desk = open_desk(pays=True)
+
+    def decide(point):
+        if point == "before_row":
+            desk.execute(f"UPDATE marketplace.payments SET {change}")
+
+    with gateway_client(desk.endpoints.stripe_url) as gateway:
+        report = RetryRun(
+            desk.database, PaymentRetrier(gateway), RetryPolicy(), lambda: NOW, read_through=NOW, probe=decide
+        ).run()
+
+    assert report.skipped == {desk.payment_id: "the application does not ask for it any more"}
+    assert desk.states() == []
+    assert desk.charges() == {}
+
+
+def test_a_charge_of_unknown_status_stops_its_own_payment_alone_and_goes_to_a_person(open_desk):
+    desk = open_desk(pays=True)
+    with pytest.raises(Crash):
+        desk.run(crash_at="after_call")
+
+    def answer(call):
+        reply = pass_on(call, desk.endpoints.stripe_url)
+        if "/v1/charges" not in call.path:
+            return reply
+        return dataclasses.replace(reply, body=reply.body.replace(b'"succeeded"', b'"levitating"'))
+
+    with serve(answer) as url:
+        reports = [desk.run(url=url, now=NOW + wait) for wait in (HOUR, DAY)]
+
+    assert [report.resolved for report in reports] == [{"sent": 1}, {"needs_person": 1}]
+    [(detail, calls_count)] = desk.attempts("detail", "calls_count")
+    assert "levitating" in detail
+    assert calls_count == 1
+    assert desk.charges() == {"succeeded": 1}
+
+
+@pytest.mark.parametrize("point", ["after_call", "before_commit"])
+def test_a_database_that_fails_between_call_and_commit_loses_nothing(open_desk, point):
+    desk = open_desk(pays=True)
+
+    def strike(reached):
+        if reached == point:
+            desk.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+    failing = Database(desk.database.engine.url)
+    with gateway_client(desk.endpoints.stripe_url) as gateway:
+        run = RetryRun(
+            failing, PaymentRetrier(gateway), RetryPolicy(), lambda: NOW, read_through=NOW, probe=strike
+        )
+        if point == "before_commit":
+            with pytest.raises(sa.exc.OperationalError):
+                run.run()
+        else:
+            run.run()  # a connection that was lost while idle is made anew
+    failing.close()
+    left = desk.states()
+    desk.run(now=NOW + HOUR)
+
+    assert left == (["sent"] if point == "before_commit" else ["succeeded"])
+    assert desk.states() == ["succeeded"]
+    assert desk.charges() == {"succeeded": 1}
 
 
 def test_a_key_that_is_refused_ends_the_run_and_charges_nobody(open_desk):
@@ -377,8 +484,7 @@ def test_two_processes_at_once_never_take_a_card_over_its_cap(open_desk):
     desk = open_desk(pays=True)
     [payment] = read_failed_payments(desk.database)
     payments = [
-        dataclasses.replace(payment, payment_id=f"Q{number}", payment_intent_id=f"pi_q{number}")
-        for number in range(30)
+        desk.copy(payment, payment_id=f"Q{number}", payment_intent_id=f"pi_q{number}") for number in range(30)
     ]
     barrier = threading.Barrier(6)
     outcomes = []
@@ -412,7 +518,7 @@ def test_two_processes_at_once_never_take_a_card_over_its_cap(open_desk):
 def test_an_intent_on_which_an_attempt_is_under_way_gets_no_other(open_desk):
     desk = open_desk(pays=True)
     [payment] = read_failed_payments(desk.database)
-    other = dataclasses.replace(payment, payment_id="another payment of the same intent")
+    other = desk.copy(payment, payment_id="another payment of the same intent")
 
     begun = [
         begin_attempt(desk.database, each, payment.card, parameters={}, known_charge_ids=[], caps=(), now=NOW)

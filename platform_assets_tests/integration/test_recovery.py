@@ -11,10 +11,12 @@ import sqlalchemy as sa
 from sandbox_server import change_behaviour
 from small_world import NOW, Platform, gateway_client
 
+from platform_assets.monitoring.alerting.alerts import raise_alert
 from platform_assets.resources import Clock
 from platform_assets.schedules import CHECKS_JOB
 from platform_assets.tables.monitoring import notification_outbox, system_alerts
 from platform_assets.tables.recovery import run_outcomes, run_retries
+from platform_assets.tables.supervision import process_incidents
 
 GATEWAY_JOB = "reconcile_gateway_payments_job"
 
@@ -225,3 +227,146 @@ def test_a_failed_run_of_checks_alone_is_run_again_whole(watched):
 
     assert (request.job_name, request.asset_selection) == (CHECKS_JOB, None)
     assert watched.rows(run_outcomes)[0]["cause"] == "infrastructure"
+
+
+def process_ended(watched: Watched, process: str, *, at: dt.datetime, for_s: float = 5.0) -> None:
+    with watched.platform.database.transaction() as connection:
+        connection.execute(
+            sa.insert(process_incidents).values(
+                process=process,
+                noticed_at=at,
+                reason="ended or hung",
+                last_seen_at=at - dt.timedelta(seconds=2),
+                recovered_at=at + dt.timedelta(seconds=for_s),
+                recorded_at=at + dt.timedelta(seconds=for_s),
+            )
+        )
+
+
+def test_work_that_failed_because_a_server_had_ended_is_run_again_at_once_and_told_by_that_server_alone(
+    watched,
+):
+    process_ended(watched, "local_apis", at=soon())
+    fail_at_the_gateway(watched)
+
+    [request] = watched.watch_runs(now=soon())
+
+    assert request.job_name == GATEWAY_JOB
+    assert watched.alerts() == {}
+    [outcome] = watched.rows(run_outcomes)
+    assert outcome["cause"] == "infrastructure"
+    assert outcome["message"].startswith("local_apis ended or hung and was started again.")
+
+
+def test_a_server_that_ended_long_before_explains_nothing(watched):
+    process_ended(watched, "local_apis", at=soon(minutes=-10))
+    fail_at_the_gateway(watched)
+    watched.watch_runs(now=soon())
+
+    assert set(watched.alerts()) == {f"run:{GATEWAY_JOB}"}
+
+
+def test_a_worker_that_was_killed_is_told_even_when_the_code_server_had_ended(watched):
+    process_ended(watched, "code_server", at=soon())
+    process_ended(watched, "local_apis", at=soon())
+    run = watched.platform.instance.create_run_for_job(
+        watched.platform.definitions().resolve_job_def(CHECKS_JOB), status=dg.DagsterRunStatus.STARTING
+    )
+    watched.platform.instance.report_dagster_event(
+        dg.DagsterEvent(event_type_value="PIPELINE_START", job_name=run.job_name), run_id=run.run_id
+    )
+    watched.platform.instance.report_run_failed(run, "the worker is gone")
+    watched.watch_runs(now=soon())
+
+    assert set(watched.alerts()) == {f"run:{CHECKS_JOB}"}
+
+
+def test_what_a_failed_run_leaves_broken_is_not_told_beside_it_and_lifts_it(watched):
+    fail_at_the_gateway(watched)
+    watched.watch_runs(now=soon())
+    watched.platform.run_checks("gateway_transactions")
+    watched.watch_checks(now=soon())
+
+    alerts = watched.alerts()
+    cause, effect = alerts[f"run:{GATEWAY_JOB}"], alerts["check:gateway_transactions:freshness"]
+    assert effect["inhibited_by"] == cause["alert_id"]
+    assert (cause["severity"], cause["told_severity"]) == (effect["severity"], effect["severity"])
+    told = [(row["alert_id"], row["kind"]) for row in watched.rows(notification_outbox)]
+    assert told == [(cause["alert_id"], "opened"), (cause["alert_id"], "escalated")]
+
+
+def test_an_alert_tells_how_its_severity_follows_from_who_waits(watched):
+    fail_at_the_gateway(watched)
+    watched.watch_runs(now=soon())
+
+    impact = watched.alerts()[f"run:{GATEWAY_JOB}"]["impact"]
+    assert impact["problem"] == "run_retried"
+    assert {"overdue_payments", "payment_analytics"} <= set(impact["downstream"])
+    at_risk = watched.platform.database.read(
+        sa.text(
+            "SELECT currency, sum(amount_minor)::bigint AS minor FROM marketplace.payments"
+            " WHERE status IN ('pending', 'processing', 'failed') GROUP BY currency"
+        )
+    )
+    assert {code: money["amount_minor"] for code, money in impact["money_at_risk"].items()} == dict(
+        zip(at_risk["currency"], at_risk["minor"])
+    )
+    assert impact["clients_count"] > 0
+
+
+def test_a_watcher_that_fails_loses_no_run(watched):
+    fail_at_the_gateway(watched)
+    watched.watch_runs(now=soon(minutes=-1))
+    cursor = watched.cursor
+    fail_at_the_gateway(watched)
+    watched.platform.execute("ALTER TABLE monitoring.system_alerts RENAME TO elsewhere")
+    with pytest.raises(sa.exc.ProgrammingError):
+        watched.watch_runs(now=soon())
+    assert watched.cursor == cursor
+
+    watched.platform.execute("ALTER TABLE monitoring.elsewhere RENAME TO system_alerts")
+    watched.watch_runs(now=soon())
+
+    assert watched.alerts()[f"run:{GATEWAY_JOB}"]["occurrences_count"] == 2
+
+
+def test_a_run_that_cannot_be_recorded_keeps_nobody_from_the_others_and_is_told(watched):
+    fail_at_the_gateway(watched)
+    [refused] = [run.run_id for run in watched.platform.instance.get_runs()]
+    watched.platform.execute(
+        "ALTER TABLE monitoring.run_outcomes ADD CONSTRAINT refuses CHECK (run_id <> "
+        f"'{refused}')"  # DDL takes no parameters
+    )
+    fail_at_the_gateway(watched)
+    watched.watch_runs(now=soon())
+
+    assert len(watched.rows(run_outcomes)) == 1
+    assert watched.alerts()[f"run:{GATEWAY_JOB}"]["occurrences_count"] == 1
+    told = watched.alerts()["sensor:watch_runs:refused_runs"]
+    assert refused in told["details"]["errors"]
+
+    watched.platform.execute("ALTER TABLE monitoring.run_outcomes DROP CONSTRAINT refuses")
+    watched.watch_runs(now=soon())
+    assert watched.alerts()[f"run:{GATEWAY_JOB}"]["occurrences_count"] == 2
+    assert "sensor:watch_runs:refused_runs" not in watched.alerts()
+
+
+def test_an_alert_on_a_check_that_is_gone_or_was_written_by_an_older_release_harms_nothing(watched):
+    with watched.platform.database.transaction() as connection:
+        for check in ("matches:no_such_check", "matches:freshness"):
+            raise_alert(
+                connection,
+                fingerprint=f"check:{check}",
+                severity="high",
+                source="asset_check",
+                subject=check,
+                owner="team:matching",
+                title="raised by an older release",
+                details={},
+                now=NOW,
+            )
+    watched.watch_checks(now=soon())
+
+    assert set(watched.alerts()) == {"check:matches:freshness"}
+    [gone] = watched.alerts("resolved").values()
+    assert gone["resolved_reason"] == "there is no such check any more"

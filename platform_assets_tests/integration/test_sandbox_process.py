@@ -1,10 +1,12 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -216,6 +218,17 @@ def test_a_server_that_cant_start_says_why(home):
 
     with pytest.raises(SandboxError, match=r"ended with status 1(.|\n)*file is not a database"):
         ensure_sandbox(Settings(home=home))
+
+
+def test_a_state_of_another_release_is_told_in_a_sentence_that_says_what_to_do(home):
+    state_path(home).parent.mkdir(parents=True)
+    with closing(sqlite3.connect(state_path(home))) as connection:
+        connection.execute("PRAGMA user_version = 1")
+
+    with pytest.raises(SandboxError, match=r"another release.*platform-assets stop.*delete") as caught:
+        ensure_sandbox(Settings(home=home))
+
+    assert "Traceback" not in str(caught.value)
 
 
 def test_a_server_whose_home_is_gone_ends_by_itself(home):

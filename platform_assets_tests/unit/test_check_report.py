@@ -56,6 +56,7 @@ EVERY_STATE = [
     check(State.IN_PROGRESS, check="going"),
     check(State.SKIPPED, check="left_out", value=0.99, last_passed=True, evaluated_at=NOW),
     check(State.PASSED, check="fine"),
+    check(State.NOT_EVALUATED, check="young", details={"not_evaluated": "no event in 28 days"}),
 ]
 
 
@@ -133,7 +134,7 @@ def test_the_exit_status_is_1_when_an_error_stands(
             Verdict.WARNING,
             "No error, 1 warning among 2 service levels",
         ),
-        (EVERY_STATE, Verdict.FAILING, "2 service levels of 7 broken"),
+        (EVERY_STATE, Verdict.FAILING, "2 service levels of 8 broken"),
     ],
 )
 def test_what_all_checks_say_together(states: list[CheckState], verdict: Verdict, headline: str) -> None:
@@ -145,13 +146,14 @@ def test_what_all_checks_say_together(states: list[CheckState], verdict: Verdict
 def test_a_failing_platform_still_tells_what_is_unknown() -> None:
     summary = summarize(EVERY_STATE)
 
-    assert summary.remarks == ["1 warning", "2 never evaluated"]
+    assert summary.remarks == ["1 warning", "2 never evaluated", "1 with nothing to measure yet"]
     assert summary.state_counts == {
         State.FAILED: 2,
         State.EXECUTION_FAILED: 1,
         State.NEVER_EVALUATED: 1,
         State.IN_PROGRESS: 1,
         State.SKIPPED: 1,
+        State.NOT_EVALUATED: 1,
         State.PASSED: 1,
     }
 
@@ -181,7 +183,10 @@ def test_a_pipe_gets_plain_text_with_one_line_for_each_check() -> None:
     )
     assert re.search(r"○ never evaluated +matches +fresh +ERROR +– +≥ 95% +never", lines[4])
     assert "  ValueError: no such column" in lines
-    assert lines[-1] == "2 service levels of 7 broken; 1 warning; 2 never evaluated"
+    assert (
+        lines[-1]
+        == "2 service levels of 8 broken; 1 warning; 2 never evaluated; 1 with nothing to measure yet"
+    )
 
 
 def test_a_terminal_without_unicode_gets_signs_in_ascii() -> None:
@@ -218,18 +223,19 @@ def test_json_has_every_key_and_null_for_what_is_unknown() -> None:
     assert set(report) == {"generated_at", "summary", "checks"}
     assert report["generated_at"] == "2026-03-01T12:00:00+00:00"
     assert report["summary"] == {
-        "total_count": 7,
+        "total_count": 8,
         "state_counts": {
             "failed": 2,
             "execution_failed": 1,
             "never_evaluated": 1,
             "in_progress": 1,
             "skipped": 1,
+            "not_evaluated": 1,
             "passed": 1,
         },
         "failing_error_count": 2,
         "failing_warn_count": 1,
-        "unknown_count": 2,
+        "unknown_count": 3,
         "verdict": "failing",
         "exit_code": 1,
     }
@@ -301,7 +307,7 @@ def test_the_page_says_every_state_measured_value_and_bound() -> None:
         "last passed",
     ):
         assert f">{word}<" in html or f"{word}</span>" in html
-    assert "2 service levels of 7 broken" in html
+    assert "2 service levels of 8 broken" in html
     assert "90.5%" in html
     assert "≥ 95%" in html
     assert "7 min ago" in html

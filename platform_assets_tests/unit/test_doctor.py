@@ -7,7 +7,18 @@ from platform_assets.clients.database import Database
 from platform_assets.doctor import Finding, examine, print_findings
 from platform_assets.settings import Settings
 
-SUBJECTS = {"mode", "database", "dagster storage", "github", "stripe", "gemini", "embedder", "neo4j"}
+SUBJECTS = {
+    "mode",
+    "database",
+    "dagster storage",
+    "github",
+    "stripe",
+    "gemini",
+    "embedder",
+    "neo4j",
+    "notifications",
+}
+OFF = {"github", "stripe", "gemini", "neo4j", "notifications"}
 
 
 def settings(url, **more):
@@ -38,8 +49,8 @@ def test_a_healthy_platform_has_no_problem(marketplace_url):
     chosen = settings(marketplace_url)
 
     assert findings(chosen, "problem") == {}
-    assert set(findings(chosen, "off")) == {"github", "stripe", "gemini", "neo4j"}
-    assert set(findings(chosen, "ok")) >= SUBJECTS - {"github", "stripe", "gemini", "neo4j"} | {
+    assert set(findings(chosen, "off")) == OFF
+    assert set(findings(chosen, "ok")) >= SUBJECTS - OFF | {
         "schema",
         "marketplace contract",
     }
@@ -61,7 +72,34 @@ def test_every_column_that_is_missing_is_a_finding_of_its_own(marketplace_url):
         assert any(part in problem for problem in problems)
 
 
-def test_when_nothing_can_be_used_each_of_them_is_told_and_no_secret_is():
+def test_each_channel_is_a_finding_and_its_address_is_not_shown(tmp_path, monkeypatch):
+    file = tmp_path / "channels.toml"
+    file.write_text(
+        """
+        [channels]
+        mail = {url_env = "PLATFORM_MAIL_URL"}
+        chat = {url_env = "PLATFORM_CHAT_URL"}
+        [[routes]]
+        channels = ["mail", "chat"]
+        """
+    )
+    monkeypatch.setenv("PLATFORM_MAIL_URL", "mailtos://user:hidden-password@mail.example?to=a@example.com")
+    monkeypatch.setenv("PLATFORM_CHAT_URL", "slack://hidden-token")
+
+    found = [
+        finding
+        for finding in examine(settings("postgresql://127.0.0.1:1/none", notifications=str(file)))
+        if finding.subject.startswith("channel ")
+    ]
+
+    assert [(finding.subject, finding.state) for finding in found] == [
+        ("channel mail", "ok"),
+        ("channel chat", "problem"),
+    ]
+    assert "hidden" not in str(found)
+
+
+def test_when_nothing_can_be_used_each_of_them_is_told_and_no_secret_is(tmp_path):
     with serve(lambda _: Reply(401, {"message": "Bad credentials"})) as refusing:
         found = examine(
             settings(
@@ -74,6 +112,7 @@ def test_when_nothing_can_be_used_each_of_them_is_told_and_no_secret_is():
                 gemini_url=refusing,
                 neo4j_uri="bolt://127.0.0.1:1",
                 neo4j_password="hidden-password-of-the-graph",
+                notifications=str(tmp_path / "missing.toml"),
             )
         )
 

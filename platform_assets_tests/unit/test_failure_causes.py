@@ -2,6 +2,7 @@ import datetime as dt
 
 import psycopg
 import pytest
+from dagster._core.errors import DagsterExecutionInterruptedError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,6 +50,8 @@ def step(*errors: BaseException, name: str = "developer_profiles") -> FailedStep
         (psycopg.errors.UniqueViolation("duplicate key"), Cause.PERMANENT),
         (psycopg.errors.QueryCanceled("statement timeout"), Cause.PERMANENT),
         (ZeroDivisionError("division by zero"), Cause.PERMANENT),
+        # The platform was stopped under it, or its machine.
+        (DagsterExecutionInterruptedError("interrupted"), Cause.INFRASTRUCTURE),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else str(value),
 )

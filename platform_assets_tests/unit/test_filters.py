@@ -6,6 +6,8 @@ import matching_inputs as given_that
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from platform_assets.matching.filters import (
     FILTERS,
@@ -219,3 +221,31 @@ def test_what_leaves_nobody_is_told_by_numbers():
         "rate_or_currency": 2,
         "blocked": 1,
     }
+
+
+days = st.none() | st.dates(dt.date(2026, 1, 1), dt.date(2027, 12, 31))
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), days), max_size=6, min_size=1),
+    st.lists(st.tuples(st.sampled_from(["open", "closed"]), days), max_size=6, min_size=1),
+)
+def test_whoever_may_be_matched_with_any_project_is_eligible(developers, projects):
+    filters = _filters(
+        given_that.developers(
+            *(
+                {"developer_id": f"d{n}", "is_active": is_active, "available_from": free_from}
+                for n, (is_active, free_from) in enumerate(developers)
+            )
+        ),
+        given_that.projects(
+            *(
+                {"project_id": f"p{n}", "status": status, "starts_on": starts_on}
+                for n, (status, starts_on) in enumerate(projects)
+            )
+        ),
+    )
+    pairs = np.indices((len(projects), len(developers))).reshape(2, -1)
+    allowed = allowed_pairs(filters, *pairs).reshape(len(projects), len(developers))
+
+    assert not (allowed.any(axis=0) & ~eligible_developers(filters)).any()

@@ -9,6 +9,7 @@ PRODUCTION = {
     "PLATFORM_STRIPE_API_KEY": "rk_live_123",
     "PLATFORM_NEO4J_URI": "off",
     "PLATFORM_GEMINI_API_KEY": "off",
+    "PLATFORM_NOTIFICATIONS": "off",
 }
 
 

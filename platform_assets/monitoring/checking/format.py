@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from platform_assets.monitoring.checking.model import CheckState, State
+from platform_assets.monitoring.checking.model import OVERRIDE, CheckState, State
 from platform_assets.thresholds import Severity
 
 UNKNOWN = "–"
@@ -22,6 +22,7 @@ WORDS = {
     State.NEVER_EVALUATED: "never evaluated",
     State.IN_PROGRESS: "in progress",
     State.SKIPPED: "skipped",
+    State.NOT_EVALUATED: "nothing to measure",
 }
 
 SIGNS = {"at_least": "≥", "at_most": "≤"}
@@ -40,7 +41,8 @@ def symbol(check: CheckState) -> str:
         return "⊗"
     if check.is_failing:
         return "✗" if check.severity is Severity.ERROR else "!"
-    return {State.PASSED: "✓", State.NEVER_EVALUATED: "○", State.IN_PROGRESS: "…"}.get(check.state, "–")
+    signs = {State.PASSED: "✓", State.NEVER_EVALUATED: "○", State.NOT_EVALUATED: "○", State.IN_PROGRESS: "…"}
+    return signs.get(check.state, "–")
 
 
 def last_verdict(check: CheckState) -> str:
@@ -67,6 +69,23 @@ def format_service_level(check: CheckState) -> str:
     bound = _in_unit(check.threshold, check.unit)
     unit = "" if check.unit == RATIO else f" {check.unit}"
     return f"{SIGNS[check.direction]} {bound}{unit}"
+
+
+def describe_override(check: CheckState) -> str:
+    """Who set the bound, until when and why, and what it replaces; empty when it is the release's."""
+    override = check.details.get(OVERRIDE)
+    if not isinstance(override, Mapping) or check.direction is None:
+        return ""
+    default = override.get("default_bound")
+    until = override.get("until")
+    told = [
+        f"overridden by {override.get('author', 'somebody')}",
+        f"until {until}" if until else "",
+        f"because {override.get('reason', 'of a reason that is not recorded')}",
+    ]
+    if isinstance(default, int | float) and math.isfinite(default):
+        told.append(f"(default {SIGNS[check.direction]} {_in_unit(float(default), check.unit)})")
+    return " ".join(filter(None, told))
 
 
 def _in_unit(value: float, unit: str | None, *, bound: float | None = None) -> str:

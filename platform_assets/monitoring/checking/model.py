@@ -16,6 +16,12 @@ from platform_assets.thresholds import Severity
 NOT_EVALUATED = "not_evaluated"
 """Name of the detail that says why there is nothing to measure yet; such a check has not passed, and alerts nobody."""
 
+DEFAULT_HISTORY = 12
+"""Evaluations of each check that a report shows: two hours of the schedule's looks, in a column that a terminal has room for."""
+
+OVERRIDE = "override"
+"""Name of the detail that says who set the bound in place of the release's."""
+
 
 class State(StrEnum):
     """What became of the latest execution of a check."""
@@ -30,8 +36,25 @@ class State(StrEnum):
     """A run that will evaluate it is queued or going on."""
     SKIPPED = "skipped"
     """Its latest run was cancelled, deleted, or ended without evaluating it."""
+    NOT_EVALUATED = "not_evaluated"
+    """It was looked at, and there was nothing to measure yet: no pass, and no failure."""
     PASSED = "passed"
     """It was evaluated and the service level is kept."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One completed evaluation of a check, among others.
+
+    Attributes:
+        evaluated_at: When (UTC).
+        passed: Its verdict; None when there was nothing to measure.
+        value: What was measured; None when unknown.
+    """
+
+    evaluated_at: dt.datetime
+    passed: bool | None
+    value: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +76,11 @@ class CheckState:
         unit: Unit of value and threshold; None when the check states none.
         reason: Why this bound; None when not recorded.
         evaluated_at: When the last completed evaluation was (UTC); None when there is none.
-        last_passed: Verdict of the last completed evaluation; None when there is none.
+        last_passed: Verdict of the last completed evaluation; None when there is none, or it had nothing to measure.
         error: Why the latest execution did not complete, where Dagster knows.
         details: Everything else that the evaluation recorded, as JSON values.
         run_id: Run of the latest execution; None when there is none.
+        history: The last completed evaluations, from the oldest; empty when they were not read.
     """
 
     asset: str
@@ -76,6 +100,7 @@ class CheckState:
     error: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     run_id: str | None = None
+    history: tuple[Evaluation, ...] = ()
 
     @property
     def is_unfinished(self) -> bool:
@@ -104,7 +129,8 @@ def _urgency(check: CheckState) -> int:
         return 1 if is_error else 2
     if check.is_failing:
         return 0 if is_error else 3
-    return {State.NEVER_EVALUATED: 4, State.IN_PROGRESS: 5, State.SKIPPED: 6}.get(check.state, 7)
+    order = (State.NEVER_EVALUATED, State.NOT_EVALUATED, State.IN_PROGRESS, State.SKIPPED, State.PASSED)
+    return 4 + order.index(check.state)
 
 
 def worst_first(checks: Iterable[CheckState]) -> list[CheckState]:
@@ -115,7 +141,7 @@ def worst_first(checks: Iterable[CheckState]) -> list[CheckState]:
 def exit_code(states: Iterable[CheckState]) -> int:
     """Exit status of a command that reports on checks.
 
-    A check that was never evaluated counts as no failure: on a fresh installation nothing is broken yet. The reports say
+    A check that was never evaluated, or had nothing to measure, counts as no failure: on a fresh installation nothing is broken yet. The reports say
     how many there are, and none of them calls such a platform healthy.
 
     Returns:

@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from platform_assets.monitoring.checking import format as form
+from platform_assets.monitoring.checking import sparklines
 from platform_assets.monitoring.checking.model import NOT_EVALUATED, CheckState, State, exit_code
 from platform_assets.thresholds import Severity
 
@@ -73,7 +74,7 @@ class Summary:
         return {
             Verdict.FAILING: f"{_count(self.failing_error_count, 'service level')} of {total} broken",
             Verdict.WARNING: f"No error, {_count(self.failing_warn_count, 'warning')} among {total} service levels",
-            Verdict.INCOMPLETE: f"Not known yet: {self.unknown_count} of {total} checks never evaluated",
+            Verdict.INCOMPLETE: self._incomplete,
             Verdict.PASSING: "The service level is kept"
             if total == 1
             else f"All {total} service levels are kept",
@@ -81,10 +82,30 @@ class Summary:
         }[self.verdict]
 
     @property
+    def unmeasured_count(self) -> int:
+        """Unknown ones that were evaluated and had nothing to measure yet."""
+        return self.state_counts[State.NOT_EVALUATED]
+
+    @property
+    def _incomplete(self) -> str:
+        never = self.unknown_count - self.unmeasured_count
+        if never:
+            told = f"Not known yet: {never} of {self.total_count} checks never evaluated"
+            return f"{told}, {self._unmeasured}" if self.unmeasured_count else told
+        kept = self.total_count - self.unmeasured_count
+        return f"{_count(kept, 'service level')} kept, {self._unmeasured}"
+
+    @property
+    def _unmeasured(self) -> str:
+        return f"{self.unmeasured_count} with nothing to measure yet"
+
+    @property
     def remarks(self) -> list[str]:
         """What the headline does not say and a reader must know."""
         warnings = [_count(self.failing_warn_count, "warning")] if self.failing_warn_count else []
-        unknown = [f"{self.unknown_count} never evaluated"] if self.unknown_count else []
+        never = self.unknown_count - self.unmeasured_count
+        unknown = [f"{never} never evaluated"] if never else []
+        unknown += [self._unmeasured] if self.unmeasured_count else []
         return {Verdict.FAILING: warnings + unknown, Verdict.WARNING: unknown}.get(self.verdict, [])
 
 
@@ -122,7 +143,8 @@ def summarize(states: Sequence[CheckState]) -> Summary:
 def _style(check: CheckState) -> str:
     if check.is_failing:
         return "bold red" if check.severity is Severity.ERROR else "bold yellow"
-    return {State.PASSED: "green", State.NEVER_EVALUATED: "bold magenta"}.get(check.state, "cyan")
+    styles = {State.PASSED: "green", State.NEVER_EVALUATED: "bold magenta", State.NOT_EVALUATED: "magenta"}
+    return styles.get(check.state, "cyan")
 
 
 VERDICT_STYLES = {
@@ -134,6 +156,19 @@ VERDICT_STYLES = {
 }
 
 HEADINGS = ("state", "asset", "check", "severity", "measured", "service level", "evaluated")
+HISTORY_HEADING = "before that"
+
+OVERRIDDEN = " *"
+"""Follows a bound that is not the release's; who set it and why is told below the table."""
+
+PLOT_STYLES = {True: "green", False: "bold red", None: "dim"}
+
+
+def sparkline(check: CheckState) -> Text:
+    """The last evaluations, a character each, from the oldest; those that did not pass are red."""
+    plot = sparklines.plot(check)
+    marks = plot.marks if plot else ()
+    return Text.assemble(*((mark.character, PLOT_STYLES[mark.evaluation.passed]) for mark in marks))
 
 
 def _cells(check: CheckState, now: dt.datetime | None) -> list[Text]:
@@ -146,7 +181,7 @@ def _cells(check: CheckState, now: dt.datetime | None) -> list[Text]:
         Text(check.check, "bold"),
         Text(check.severity.value, style if check.is_failing else "dim"),
         Text(form.format_value(check), style if check.is_failing else ""),
-        Text(form.format_service_level(check)),
+        Text(form.format_service_level(check) + (OVERRIDDEN if form.describe_override(check) else "")),
         Text(f"{age} ({evaluated})" if age else evaluated, "dim"),
     ]
 
@@ -164,10 +199,11 @@ def render_table(
         console: Where to print; without a terminal it gets plain text.
         generated_at: The present moment; without it no ages are shown.
     """
+    with_history = any(check.history for check in states)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in HEADINGS:
+    for heading in (*HEADINGS, HISTORY_HEADING) if with_history else HEADINGS:
         table.add_column(heading, no_wrap=True, justify="right" if heading == "measured" else "left")
-    rows = [_cells(check, generated_at) for check in states]
+    rows = [[*_cells(check, generated_at), *([sparkline(check)] if with_history else [])] for check in states]
     for row in rows:
         table.add_row(*(_encodable(cell, console) for cell in row))
     width = Measurement.get(console, console.options.update(max_width=100_000), table).maximum
@@ -180,15 +216,31 @@ def render_table(
     for check in states:
         if check.is_failing:
             _print_failure(check, console)
+    _print_overrides(states, console)
     summary = summarize(states)
     line = Text("; ".join([summary.headline, *summary.remarks]), VERDICT_STYLES[summary.verdict])
     _print(Text("\n" if states else "") + line, console)
 
 
 def _print_stacked(row: Sequence[Text], console: Console) -> None:
-    state, asset, check, severity, measured, level, evaluated = row
+    state, asset, check, severity, measured, level, evaluated, *plot = row
     _print(Text.assemble(state, "  ", severity, "  ", asset, " · ", check), console)
-    _print(Text.assemble("    ", measured, ", service level ", level, ", evaluated ", evaluated), console)
+    _print(
+        Text.assemble("    ", measured, ", service level ", level, ", evaluated ", evaluated, "  ", *plot),
+        console,
+    )
+
+
+def _print_overrides(states: Sequence[CheckState], console: Console) -> None:
+    overridden = [check for check in states if form.describe_override(check)]
+    for i, check in enumerate(overridden):
+        line = _printable(f"* {check.asset} · {check.check}: {form.describe_override(check)}")
+        _print(Text(line if i else f"\n{line}"), console)
+
+
+def _printable(text: str) -> str:
+    # Text from outside may bring escape sequences of its own.
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def _print_failure(check: CheckState, console: Console) -> None:
@@ -201,8 +253,7 @@ def _print_failure(check: CheckState, console: Console) -> None:
         check.error,
     ):
         for line in (text or "").splitlines():
-            # An error text may bring escape sequences of its own.
-            _print(Text("  " + "".join(char if char.isprintable() else " " for char in line)), console)
+            _print(Text("  " + _printable(line)), console)
 
 
 def _print(text: Text, console: Console) -> None:
@@ -215,6 +266,7 @@ def _print(text: Text, console: Console) -> None:
 
 SPELLED = str.maketrans(
     {"≥": ">=", "≤": "<=", "✓": "+", "✗": "x", "⊗": "x", "○": "o", "…": "~", "–": "-", "·": "/", "×": "x"}
+    | dict(zip(sparklines.BARS, "__..--^^"))
     | {form.THIN_SPACE: " ", "−": "-", "⁻": "^-"}
     | {digit: str(number) for number, digit in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
 )
@@ -238,7 +290,8 @@ def render_json(states: Sequence[CheckState], *, generated_at: dt.datetime) -> s
                      "failing_warn_count": 0, "unknown_count": 0, "verdict": "failing", "exit_code": 1},
          "checks": [{"asset": …, "check": …, "group": …, "state": …, "severity": …, "owner": …, "description": …,
                      "value": …, "threshold": …, "direction": …, "unit": …, "reason": …, "evaluated_at": …,
-                     "last_passed": …, "error": …, "details": {…}, "run_id": …}, …]}
+                     "last_passed": …, "error": …, "details": {…}, "run_id": …,
+                     "history": [{"evaluated_at": …, "passed": true, "value": …}, …]}, …]}
 
     Every key is always there, and what is unknown is null. The fields of `summary` are those of `Summary` and the
     fields of a check those of `CheckState`; a ratio is a number from 0 to 1. Instants are ISO 8601 in UTC.
@@ -250,9 +303,9 @@ def render_json(states: Sequence[CheckState], *, generated_at: dt.datetime) -> s
     report = {
         "generated_at": _iso(generated_at),
         "summary": asdict(summarize(states)),
-        "checks": [{**asdict(check), "evaluated_at": _iso(check.evaluated_at)} for check in states],
+        "checks": [asdict(check) for check in states],
     }
-    return json.dumps(report, indent=2, allow_nan=False)
+    return json.dumps(report, indent=2, allow_nan=False, default=_iso)
 
 
 def _iso(at: dt.datetime | None) -> str | None:
@@ -283,6 +336,7 @@ def render_html(states: Sequence[CheckState], *, generated_at: dt.datetime) -> s
         tone=_tone,
         columns=lambda rows: list(dict.fromkeys(name for row in rows for name in row)),
         form=form,
+        plot=sparklines.plot,
     )
 
 
@@ -290,7 +344,8 @@ def _tone(check: CheckState) -> str:
     """CSS class of a check's colours."""
     if check.is_failing:
         return "error" if check.severity is Severity.ERROR else "warn"
-    return {State.PASSED: "kept", State.NEVER_EVALUATED: "unknown"}.get(check.state, "open")
+    tones = {State.PASSED: "kept", State.NEVER_EVALUATED: "unknown", State.NOT_EVALUATED: "unknown"}
+    return tones.get(check.state, "open")
 
 
 def write_report_files(

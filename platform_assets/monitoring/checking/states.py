@@ -6,10 +6,9 @@ What a state means is `model.py`'s to say; how it is shown, `report.py`'s.
 from __future__ import annotations
 
 import datetime as dt
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
@@ -19,7 +18,16 @@ from dagster._core.storage.asset_check_execution_record import (
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
 from platform_assets.errors import PlatformError
-from platform_assets.monitoring.checking.model import CheckState, State, exit_code, worst_first
+from platform_assets.monitoring.checking.history import read_histories
+from platform_assets.monitoring.checking.metadata import LEVEL_KEYS, finite, plain_metadata, service_level
+from platform_assets.monitoring.checking.model import (
+    NOT_EVALUATED,
+    CheckState,
+    Evaluation,
+    State,
+    exit_code,
+    worst_first,
+)
 from platform_assets.monitoring.redaction import redact, redact_text
 from platform_assets.thresholds import Severity
 
@@ -39,6 +47,7 @@ def read_check_states(
     *,
     group: str | None = None,
     failed_only: bool = False,
+    history: int = 0,
 ) -> list[CheckState]:
     """Read how every check of the asset graph stands.
 
@@ -47,6 +56,7 @@ def read_check_states(
         instance: Where their executions are recorded.
         group: Only the checks of this group's assets.
         failed_only: Only the failing ones, see `CheckState.is_failing`.
+        history: How many of the last evaluations of each to read as well.
 
     Returns:
         The checks, worst first.
@@ -65,6 +75,7 @@ def read_check_states(
         if group is None or graph.get(key.asset_key).group_name == group
     }
     executions = _read_executions(instance, step_of)
+    histories = read_histories(instance, step_of, limit=history) if history else {}
     checks = []
     for key in step_of:
         asset = graph.get(key.asset_key)
@@ -74,6 +85,7 @@ def read_check_states(
                 executions[key],
                 group=asset.group_name,
                 owner=", ".join(asset.owners) or None,
+                history=histories.get(key, ()),
             )
         )
     return worst_first(check for check in checks if check.is_failing or not failed_only)
@@ -141,12 +153,18 @@ def _completed(
     if record is None or record.event is None or record.evaluation is None:
         return _Execution(state or State.NEVER_EVALUATED, run_id=run_id, error=error)
     return _Execution(
-        state or (State.PASSED if record.evaluation.passed else State.FAILED),
+        state or _verdict(record.evaluation),
         evaluation=record.evaluation,
         evaluated_at=dt.datetime.fromtimestamp(record.event.timestamp, tz=dt.UTC),
         run_id=run_id,
         error=error,
     )
+
+
+def _verdict(evaluation: dg.AssetCheckEvaluation) -> State:
+    if NOT_EVALUATED in evaluation.metadata:
+        return State.NOT_EVALUATED
+    return State.PASSED if evaluation.passed else State.FAILED
 
 
 def _open_state(run_status: dg.DagsterRunStatus | None, *, was_evaluated: bool) -> State:
@@ -189,18 +207,13 @@ def _cause(errors: Mapping[str, str], step: str) -> str | None:
     return f"not reached, because {failed_step} failed: {text}" if failed_step else text
 
 
-@dataclass(frozen=True)
-class _ServiceLevel:
-    threshold: float
-    direction: Literal["at_least", "at_most"]
-    unit: str
-
-
-LEVEL_KEYS = ("threshold", "direction", "unit")
-
-
 def _check_state(
-    spec: dg.AssetCheckSpec, execution: _Execution, *, group: str, owner: str | None
+    spec: dg.AssetCheckSpec,
+    execution: _Execution,
+    *,
+    group: str,
+    owner: str | None,
+    history: tuple[Evaluation, ...],
 ) -> CheckState:
     """What was recorded, understood as far as it can be.
 
@@ -208,12 +221,12 @@ def _check_state(
     records none, as of an older release, therefore shows the present one and no value; what it did record stays in
     the details.
     """
-    static = _plain_metadata(spec.metadata)
+    static = plain_metadata(spec.metadata)
     evaluation = execution.evaluation
-    recorded = _plain_metadata(evaluation.metadata) if evaluation else {}
-    recorded_level = _service_level(recorded)
-    level = recorded_level or _service_level(static)
-    value = _finite(recorded.get("value")) if recorded_level else None
+    recorded = plain_metadata(evaluation.metadata) if evaluation else {}
+    recorded_level = service_level(recorded)
+    level = recorded_level or service_level(static)
+    value = finite(recorded.get("value")) if recorded_level else None
     reason = recorded.get("reason") if isinstance(recorded.get("reason"), str) else None
 
     understood = {*(LEVEL_KEYS if recorded_level else ())}
@@ -236,51 +249,15 @@ def _check_state(
         unit=level.unit if level else None,
         reason=reason,
         evaluated_at=execution.evaluated_at,
-        last_passed=evaluation.passed if evaluation else None,
+        last_passed=evaluation.passed if evaluation and NOT_EVALUATED not in recorded else None,
         error=execution.error,
         details=redact(details),
         run_id=execution.run_id,
+        history=history,
     )
-
-
-def _service_level(metadata: Mapping[str, Any]) -> _ServiceLevel | None:
-    threshold, direction, unit = (metadata.get(name) for name in LEVEL_KEYS)
-    bound = _finite(threshold)
-    if bound is None or direction not in ("at_least", "at_most") or not isinstance(unit, str):
-        return None
-    return _ServiceLevel(bound, direction, unit)
 
 
 def _severity(static: Mapping[str, Any]) -> Severity:
     """Severity of a check without an evaluation; one that states none is an error, as in Dagster."""
     stated = static.get("severity")
     return Severity(stated) if stated in list(Severity) else Severity.ERROR
-
-
-def _finite(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
-
-
-def _plain_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _plain(value) for name, value in metadata.items()}
-
-
-def _plain(value: object) -> Any:
-    """A metadata value as JSON: what has no JSON form becomes text, and a number that is not finite too."""
-    if isinstance(value, dg.TimestampMetadataValue):
-        return dt.datetime.fromtimestamp(value.value, tz=dt.UTC).isoformat(timespec="seconds")
-    if isinstance(value, dg.TableMetadataValue):
-        return [_plain(record.data) for record in value.records]
-    if isinstance(value, dg.MetadataValue):
-        return _plain(value.value) if value.value is not value else str(value)
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if type(value) in (list, tuple):  # Dagster's own records are tuples too, and forbid iteration
-        return [_plain(item) for item in cast("Sequence[object]", value)]
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    return value.to_user_string() if isinstance(value, dg.AssetKey) else str(value)

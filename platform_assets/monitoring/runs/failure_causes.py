@@ -16,6 +16,9 @@ from platform_assets.clients.database import is_transient_report
 from platform_assets.clients.http_errors import Kind, ServiceError, stated_retry_at
 from platform_assets.monitoring.redaction import redact_text
 
+_TOLD_TO_END = frozenset({"DagsterExecutionInterruptedError", "KeyboardInterrupt"})
+"""What a worker raises when its machine or the platform is stopped under it; a cancelled run never gets here."""
+
 MESSAGE_CHARS = 500
 """Characters of a failure's text that are kept; the whole of it stands in the run's log."""
 
@@ -30,10 +33,10 @@ class Cause(StrEnum):
     RATE_LIMITED = "rate_limited"
     """A rerun after the stated moment may succeed."""
     INFRASTRUCTURE = "infrastructure"
-    """The process that ran it was killed: no step of it failed, which is how this is known."""
+    """The process that ran it was killed: no step of it failed, which is how this is known; or it was told to end."""
 
 
-_GRAVITY = (Cause.TRANSIENT, Cause.RATE_LIMITED, Cause.PERMANENT)
+_GRAVITY = (Cause.INFRASTRUCTURE, Cause.TRANSIENT, Cause.RATE_LIMITED, Cause.PERMANENT)
 """When steps of one run fail for several causes, the last of these decides: it is what a rerun would meet."""
 
 
@@ -109,6 +112,8 @@ def _diagnose_step(failed: FailedStep) -> Diagnosis:
 
 
 def _cause_of(error: SeenError) -> Cause | None:
+    if error.class_name in _TOLD_TO_END:
+        return Cause.INFRASTRUCTURE
     kind = _service_kinds().get(error.class_name)
     if kind is not None:
         return Cause(kind.value)

@@ -14,15 +14,21 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
 from platform_assets.clients.database import Database, is_among
-from platform_assets.monitoring.alerting.alerts import Severity, raise_alert, resolve_alert
-from platform_assets.monitoring.runs.failure_causes import Cause, Diagnosis, diagnose
+from platform_assets.monitoring.alerting.alerts import raise_alert, resolve_alert
+from platform_assets.monitoring.alerting.exposure import ImpactReader
+from platform_assets.monitoring.alerting.rules import Problem
+from platform_assets.monitoring.runs.failure_causes import MESSAGE_CHARS, Cause, Diagnosis, diagnose
 from platform_assets.monitoring.runs.reexecution import Decision, decide
 from platform_assets.tables.recovery import run_outcomes, run_retries
+from platform_assets.tables.supervision import process_incidents
 
 if TYPE_CHECKING:
     from platform_assets.monitoring.runs.history import FinishedRun
 
 ALERT_SOURCE = "run"
+
+AFTERMATH = dt.timedelta(seconds=60)
+"""For this long after a process answers again, failures may still be its doing: clients notice late, and retry."""
 
 
 @dataclass(frozen=True)
@@ -52,36 +58,83 @@ def find_known_runs(database: Database, run_ids: Sequence[str]) -> set[str]:
     return set(rows["run_id"])
 
 
-def record_run(database: Database, run: FinishedRun, *, owner: str, now: dt.datetime) -> bool:
+def record_run(
+    database: Database, run: FinishedRun, *, owner: str, impacts: ImpactReader, now: dt.datetime
+) -> bool:
     """Record a run that has ended.
 
     A failure raises the job's alert and plans the next attempt, a success resolves the alert; a cancelled run was
-    somebody's wish and does neither.
+    somebody's wish and does neither. A run that failed because a process of the platform had ended is only run again:
+    that process has the alert.
+
+    Args:
+        database: Where it is kept.
+        run: The run.
+        owner: Team that answers for it.
+        impacts: Says how severe its failure is.
+        now: The present moment.
 
     Returns:
         Whether it was new.
     """
     diagnosis = diagnose(run.failed) if run.status == "failure" else None
     with database.transaction() as connection:
+        incident = _find_incident(connection, run, diagnosis)
+        if incident is not None and diagnosis is not None:
+            diagnosis = Diagnosis(Cause.INFRASTRUCTURE, f"{incident}. {diagnosis.message}"[:MESSAGE_CHARS])
         if not _insert_outcome(connection, run, diagnosis, now):
             return False
         fingerprint = f"run:{run.job_name}"
         if run.status == "success" and not _failed_later(connection, run):
-            resolve_alert(connection, fingerprint=fingerprint, now=now)
+            resolve_alert(connection, fingerprint=fingerprint, now=now, reason=f"run {run.run_id} succeeded")
         elif diagnosis is not None:
             decision = _plan(connection, run, diagnosis, now)
+            if incident is not None and not decision.is_quarantined:
+                return True
+            assets = run.unfinished_assets or run.planned_assets
+            impact = impacts.assess(_problem(diagnosis, decision), assets)
             raise_alert(
                 connection,
                 fingerprint=fingerprint,
-                severity=_severity(diagnosis, decision),
+                severity=impact.severity,
                 source=ALERT_SOURCE,
                 subject=run.job_name,
                 owner=owner,
                 title=_title(run, diagnosis, decision),
                 details=_details(run, diagnosis, decision),
                 now=now,
+                seen_at=run.ended_at,
+                assets=assets,
+                impact=impact.as_json(),
             )
     return True
+
+
+def _find_incident(connection: sa.Connection, run: FinishedRun, diagnosis: Diagnosis | None) -> str | None:
+    """The end of a process that explains the failure, as a clause; None when there is none.
+
+    A worker that was lost may have been Postgres's loss, work that failed that of any server, and a run that never began
+    that of the code server.
+    """
+    if diagnosis is None or diagnosis.cause not in (Cause.TRANSIENT, Cause.INFRASTRUCTURE):
+        return None
+    table = process_incidents
+    processes = [
+        "postgres",
+        *(["local_apis"] if diagnosis.cause is Cause.TRANSIENT else []),
+        *(["code_server"] if run.started_at is None else []),
+    ]
+    found = connection.execute(
+        sa.select(table.c.process, table.c.reason)
+        .where(
+            table.c.process.in_(processes),
+            table.c.last_seen_at <= run.ended_at,
+            sa.func.coalesce(table.c.recovered_at, table.c.recorded_at) >= run.ended_at - AFTERMATH,
+        )
+        .order_by(table.c.noticed_at.desc())
+        .limit(1)
+    ).first()
+    return None if found is None else f"{found.process} {found.reason} and was started again"
 
 
 def _insert_outcome(
@@ -153,10 +206,10 @@ def _plan(connection: sa.Connection, run: FinishedRun, diagnosis: Diagnosis, now
     return decision
 
 
-def _severity(diagnosis: Diagnosis, decision: Decision) -> Severity:
+def _problem(diagnosis: Diagnosis, decision: Decision) -> Problem:
     if decision.is_quarantined:
-        return "critical"
-    return "high" if diagnosis.cause is Cause.PERMANENT else "medium"
+        return Problem.RUN_GIVEN_UP
+    return Problem.RUN_FAILED if diagnosis.cause is Cause.PERMANENT else Problem.RUN_RETRIED
 
 
 def _title(run: FinishedRun, diagnosis: Diagnosis, decision: Decision) -> str:

@@ -1,0 +1,1 @@
+"""Queues, schedules and sensors: how they do, and how stuck work is freed."""

@@ -1,0 +1,1 @@
+"""Old measurements: rolled up, proven, purged; and Dagster's own history."""
