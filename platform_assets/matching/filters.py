@@ -63,7 +63,8 @@ class Filters:
 
     @cached_property
     def _developer_index(self) -> pd.Index:
-        return pd.Index(self.developers["developer_id"])
+        index: pd.Index = pd.Index(self.developers["developer_id"])
+        return index
 
     @cached_property
     def project_positions(self) -> Mapping[str, int]:
@@ -159,7 +160,7 @@ class Filters:
         return mask
 
     def _pair_set(self, places: pd.Series, developer_ids: pd.Series) -> _PairSet:
-        positions = self._developer_index.get_indexer(developer_ids)
+        positions = self._developer_index.get_indexer(pd.Index(developer_ids))
         is_here = places.notna().to_numpy(dtype=np.bool_) & (positions >= 0)
         own = positions[is_here].astype(np.int64)
         has_any = np.zeros(len(self.developers), dtype=np.bool_)
