@@ -33,8 +33,8 @@ def measure(
 ) -> dict[str, Any]:
     """Measure the systems."""
     found = engine.run_engine(world, engine.fresh_filters(world), count=TOP)
-    times: dict[str, list[float]] = {"engine": [], "faiss": []}
-    cpu: dict[str, list[float]] = {"engine": [], "faiss": []}
+    times: dict[str, list[float]] = {"engine": [], "faiss": [], "engine_alone": [], "faiss_alone": []}
+    cpu: dict[str, list[float]] = {name: [] for name in times}
     queries = project_vectors(world)
     flat = FlatIndex(one_vector_each(world)) if with_faiss else None
     if flat is not None:
@@ -44,6 +44,11 @@ def measure(
         _timed(partial(engine.run_engine, world, filters, count=TOP), times["engine"], cpu["engine"])
         if flat is not None:
             _timed(partial(flat.search, queries, TOP), times["faiss"], cpu["faiss"])
+            # Threads that wait for each other burn time where cores are shared: so both on one thread, too.
+            filters = engine.fresh_filters(world)
+            alone = partial(engine.run_engine, world, filters, count=TOP, threads=1)
+            _timed(alone, times["engine_alone"], cpu["engine_alone"])
+            _timed(partial(flat.search, queries, TOP, threads=1), times["faiss_alone"], cpu["faiss_alone"])
     engine_s = min(times["engine"])
     projects_count = len(world.projects)
     step = max(1, projects_count // checked) if checked else 0
@@ -74,6 +79,11 @@ def measure(
             "faiss_flat_cpu_s": round(min(cpu["faiss"]), 3),
             "ratio_to_faiss_flat": round(engine_s / min(times["faiss"]), 3),
             "cpu_ratio_to_faiss_flat": round(min(cpu["engine"]) / min(cpu["faiss"]), 3),
+            "engine_one_thread_cpu_s": round(min(cpu["engine_alone"]), 3),
+            "faiss_flat_one_thread_cpu_s": round(min(cpu["faiss_alone"]), 3),
+            "one_thread_cpu_ratio_to_faiss_flat": round(
+                min(cpu["engine_alone"]) / min(cpu["faiss_alone"]), 3
+            ),
         }
     if pgvector_queries:
         pgvector = measure_pgvector(world, world.filters, count=TOP, queries=pgvector_queries)

@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.matching.world import World
 from platform_assets.matching.filters import Filters, allowed_pairs, eligible_developers
 from platform_assets.matching.kernels import best_kernel
-from platform_assets.matching.top_k import BestPairs, best_pairs
+from platform_assets.matching.top_k import BestPairs, BlockShape, best_pairs
 
 
 def fresh_filters(world: World) -> Filters:
@@ -18,14 +18,15 @@ def fresh_filters(world: World) -> Filters:
     return Filters(filters.developers, filters.projects, filters.contracts, filters.blocks, filters.as_of)
 
 
-def run_engine(world: World, filters: Filters, *, count: int) -> BestPairs:
-    """The best developers of every project."""
+def run_engine(world: World, filters: Filters, *, count: int, threads: int | None = None) -> BestPairs:
+    """The best developers of every project, with a thread for each core or as many as given."""
     return best_pairs(
         world.projects,
         world.developers,
         partial(allowed_pairs, filters),
         count=count,
         eligible=eligible_developers(filters),
+        shape=BlockShape(workers=threads),
     )
 
 

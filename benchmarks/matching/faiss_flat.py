@@ -32,6 +32,13 @@ class FlatIndex:
         self._index = faiss.IndexFlatIP(vectors.shape[1])
         self._index.add(vectors)
 
-    def search(self, queries: Vectors, count: int) -> None:
-        """Find the nearest vectors of each query."""
-        self._index.search(queries, count)
+    def search(self, queries: Vectors, count: int, *, threads: int | None = None) -> None:
+        """Find the nearest vectors of each query, with as many threads as FAISS likes or as given."""
+        import faiss
+
+        own = faiss.omp_get_max_threads()
+        faiss.omp_set_num_threads(threads or own)
+        try:
+            self._index.search(queries, count)
+        finally:
+            faiss.omp_set_num_threads(own)
