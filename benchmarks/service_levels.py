@@ -184,21 +184,21 @@ _FILL = (
         unfinished_assets, created_at, ended_at, recorded_at)
     SELECT i::text, i::text, 0, 'job', (ARRAY['ai_services', 'matching', 'payments', 'monitoring'])[i % 4 + 1],
         CASE WHEN i % 200 = 0 THEN 'failure' ELSE 'success' END, '{}', '{}', at, at, at
-    FROM generate_series(1, :hours * :runs) AS i, LATERAL (SELECT :now - i * interval '1 hour' / :runs AS at) AS t""",
+    FROM generate_series(1, CAST(:hours AS integer) * CAST(:runs AS integer)) AS i, LATERAL (SELECT :now - i * interval '1 hour' / CAST(:runs AS integer) AS at) AS t""",
     """INSERT INTO monitoring.service_health_metrics (measured_at, service, look, state, state_since, message, details)
     SELECT :now - i * interval '5 minutes', service, CASE WHEN i % 300 = 0 THEN 'failed' ELSE 'ok' END, 'healthy', :now, '',
-        '{}' FROM generate_series(1, :hours * 12) AS i,
+        '{}' FROM generate_series(1, CAST(:hours AS integer) * 12) AS i,
         unnest(ARRAY['postgres', 'dagster', 'github', 'gemini', 'stripe', 'neo4j', 'embedder', 'a', 'b']) AS service""",
     """INSERT INTO monitoring.service_level_samples (sampled_at, level, subject, good_count, total_count)
     SELECT :now - i * interval '10 minutes', level || (ARRAY['ai_services', 'matching', 'payments', 'monitoring'])[s % 4 + 1],
         'asset_' || s, 5, 5
-    FROM generate_series(1, :hours * 6) AS i, generate_series(1, 40) AS s, unnest(ARRAY['freshness_', 'checks_']) AS level""",
+    FROM generate_series(1, CAST(:hours AS integer) * 6) AS i, generate_series(1, 40) AS s, unnest(ARRAY['freshness_', 'checks_']) AS level""",
     """INSERT INTO monitoring.gateway_calls (gateway, operation, started_at, latency_ms, outcome)
     SELECT 'stripe', 'charge.list', :now - i * interval '1 minute' / 2, 100, CASE WHEN i % 500 = 0 THEN 'transient' ELSE 'ok' END
-    FROM generate_series(1, :hours * 120) AS i""",
+    FROM generate_series(1, CAST(:hours AS integer) * 120) AS i""",
     """INSERT INTO monitoring.ai_calls (service, model, purpose, started_at, latency_ms, reserved_tokens, outcome)
     SELECT 'gemini', 'm', 'p', :now - i * interval '1 minute' / 2, 100, 0, CASE WHEN i % 500 = 0 THEN 'timeout' ELSE 'ok' END
-    FROM generate_series(1, :hours * 120) AS i""",
+    FROM generate_series(1, CAST(:hours AS integer) * 120) AS i""",
 )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 
 from benchmarks.matching.world import World
 from platform_assets.matching.filters import Filters, allowed_pairs
@@ -16,10 +18,11 @@ def differing_projects(
     """Projects whose list is not, in every row and every term, that of the plain computation."""
     everybody = np.arange(len(world.developers.developer_ids))
     differing = []
-    for row in projects:
+    console = Console(stderr=True)
+    for row in track(projects, "Comparing with the exhaustive computation", console=console, transient=True):
         positions = everybody[allowed_pairs(filters, np.full(len(everybody), row), everybody)]
-        pairs = np.stack([np.full(len(positions), row), positions], axis=1)
-        scores = score_pairs(world.projects, world.developers, pairs)
+        pairs = np.stack([np.zeros_like(positions), positions], axis=1)
+        scores = score_pairs([world.projects[row]], world.developers, pairs)
         order = np.lexsort((positions, -scores.totals))[:count]
         own = found.projects == row
         if not (

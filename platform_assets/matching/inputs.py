@@ -29,12 +29,12 @@ from platform_assets.tables.skill_graph import skill_edges
 
 DEVELOPER, PROJECT = "developer", "project"
 
-_DEVELOPER_TABLES = (
+_DEVELOPER_TABLES: tuple[sa.Table, ...] = (
     platform.developer_repositories,
     platform.developer_vectors,
     platform.skill_profiles,
 )
-_PROJECT_TABLES = (platform.project_requirements, platform.project_vectors)
+_PROJECT_TABLES: tuple[sa.Table, ...] = (platform.project_requirements, platform.project_vectors)
 _SCORED = {
     marketplace.developers: (
         "hourly_rate_minor",
@@ -119,16 +119,11 @@ def _side_digest(side: str) -> sa.ColumnElement[int]:
 
     Of the platform's own tables it tells which rows are stored; the marketplace's may be views, whose contents are hashed.
     """
-    views: tuple[sa.Table, ...]
-    tables: tuple[sa.Table, ...]
+    views: tuple[sa.Table, ...] = (marketplace.projects,)
+    key, tables = "project_id", _PROJECT_TABLES
     if side == DEVELOPER:
-        key = "developer_id"
-        tables = _DEVELOPER_TABLES
         views = (marketplace.developers, marketplace.contracts, marketplace.blocks)
-    else:
-        key = "project_id"
-        tables = _PROJECT_TABLES
-        views = (marketplace.projects,)
+        key, tables = "developer_id", _DEVELOPER_TABLES
     digests = [
         row_digest(view, dict.fromkeys((key, *_SCORED.get(view, ()), *_FILTERED[view]))) for view in views
     ]

@@ -114,6 +114,18 @@ def test_text_from_outside_is_never_markup(parts: list[str]) -> None:
     assert kinds <= {"text", "strong_open", "strong_close", "text_special"}
 
 
+def test_a_bar_in_a_name_is_no_border_of_a_cell() -> None:
+    text = render_markdown([check(asset="a|b", check="c|d")], generated_at=NOW)
+    cells = [
+        token.content
+        for token in MarkdownIt("commonmark").enable("table").parse(text)
+        if token.type == "inline"
+    ]
+
+    assert "a|b · c|d" in [cell.replace("\\|", "|") for cell in cells]
+    assert cells[-4:] == ["ERROR", "97%", "≥ 95%", "7 min ago"]
+
+
 def test_an_escaped_text_reads_as_it_was() -> None:
     told = r"a|b `c` <d> [e](f) *g* \h #i ~j~"
     [_, inline, _] = MarkdownIt("commonmark").parse(escape(told))
