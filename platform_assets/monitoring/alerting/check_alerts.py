@@ -16,7 +16,7 @@ from platform_assets.monitoring.alerting.alerts import raise_alert, resolve_aler
 from platform_assets.monitoring.alerting.exposure import ImpactReader
 from platform_assets.monitoring.alerting.rules import Problem
 from platform_assets.monitoring.alerting.severity import SEVERITIES, Severity, rank
-from platform_assets.monitoring.checking.model import NOT_EVALUATED, CheckState, State
+from platform_assets.monitoring.checking.model import NOT_EVALUATED, TOLD_BY, CheckState, State
 from platform_assets.tables.monitoring import system_alerts
 from platform_assets.thresholds import Severity as CheckSeverity
 
@@ -57,7 +57,7 @@ def alert_on_checks(
         if check.last_passed and not check.is_failing:
             if fingerprint in evaluated_by:
                 resolved += _resolve(database, fingerprint, now, "the service level is kept again")
-        elif NOT_EVALUATED not in check.details and check.state is State.FAILED:
+        elif check.state is State.FAILED and not {NOT_EVALUATED, TOLD_BY} & check.details.keys():
             # An evaluation is known by its run, since clocks may be turned back.
             if fingerprint in evaluated_by and evaluated_by[fingerprint] == check.run_id:
                 continue
