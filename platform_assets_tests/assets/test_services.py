@@ -58,7 +58,7 @@ def test_everything_that_can_be_looked_at_is_healthy_and_what_needs_a_daemon_is_
     checks = looked_at(settled, 0)
 
     unknown = {name for name, check in checks.items() if not check.passed}
-    assert unknown == {"dagster_daemons_health", "code_location_health", "notifications_health"}
+    assert unknown == {"dagster_daemons_health", "code_location_health"}
     assert all("not_evaluated" in checks[name].metadata for name in unknown)
     assert {checks[name].severity for name in unknown} == {dg.AssetCheckSeverity.WARN}
     assert states(settled, "neo4j") == ["off"]
