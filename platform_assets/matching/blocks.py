@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,9 @@ from platform_assets.matching.repositories import Floats, Integers
 from platform_assets.matching.scoring import Scores, availability_terms, rate_terms, score_rows
 from platform_assets.matching.weights import Weights
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
 Mask = npt.NDArray[np.bool_]
 
 PairFilter = Callable[[Integers, Integers], Mask]
@@ -47,8 +50,8 @@ _SAFETY, _MOST_TIMES_MORE = 1.3, 8
 _ABOVE_OFFSET = 0.25
 """Where the smallest sum that matters is to lie: above 0, so that numbers compare as their bits do, and near it."""
 
-_ROUNDINGS = 2
-"""How often a result is rounded: by the product, and when the sparse product is added."""
+_ROUNDINGS = 2.01
+"""How often a result is rounded: by the product, and when the sparse product is added; and the product of the two."""
 
 _PAIRS_AT_ONCE = 2**18
 
@@ -133,7 +136,7 @@ class ProjectBlock:
         """Compare the projects with a chunk of developers."""
         chunk = self._compared(developers, side)
         self._find_thresholds(chunk, allowed)
-        needed = self._thresholds - self._error - chunk.offsets
+        needed = self._thresholds - chunk.error - chunk.offsets
         self._look(chunk, _at_most(needed / (1 + self._relative), self._kernel), allowed)
 
     def best(self, developers: DeveloperFeatures, at_least: Floats) -> tuple[Integers, Integers, Scores]:
@@ -156,11 +159,15 @@ class ProjectBlock:
         dense[:, -1] = _like(-offsets, dense)
         rough = _comparable(rough_products(dense, side, self._kernel), self._kernel)
         # Developer by developer, as the sums lie in memory.
-        sparse = (self._side.sparse[self._span] @ side.sparse).tocsc()
+        product = self._side.sparse[self._span] @ side.sparse
+        error = self._error + self._kernel.result_roundoff * _row_maxima(product)
+        sparse = product.tocsc()
         pairs = np.repeat(np.arange(len(rough)) * len(offsets), np.diff(sparse.indptr)) + sparse.indices
         sums = rough.ravel()
         sums[pairs] = _rounded(_values(sums[pairs], self._kernel) + sparse.data, self._kernel)
-        return _Chunk(developers, side, rough, offsets, np.full(len(offsets), _largest(rough), rough.dtype))
+        return _Chunk(
+            developers, side, rough, offsets, error, np.full(len(offsets), _largest(rough), rough.dtype)
+        )
 
     def _find_thresholds(self, chunk: _Chunk, allowed: PairFilter) -> None:
         """Look at pairs of high approximate score of projects that know of nobody yet."""
@@ -210,7 +217,7 @@ class ProjectBlock:
         score = rough + chunk.offsets[rows]
         for term, groups in zip(terms, self._groups):
             score += np.nan_to_num(term) - ceilings[places, groups[rows]]
-        off = self._error[rows] + self._relative * np.abs(rough)
+        off = chunk.error[rows] + self._relative * np.abs(rough)
         survivors = Survivors(rows, positions, score - off, score + off)
         return survivors.kept(survivors.upper >= self._thresholds[rows])
 
@@ -235,6 +242,7 @@ class _Chunk:
         rough: Approximate sums, of which a term may be too high, in a form in which larger is better, shape (developers,
             rows).
         offsets: What sums are short of scores, for each row.
+        error: Bound on the error of sums beyond their own roundings, for each row.
         looked_down_to: Pairs with sums from this on have been looked at, for each row.
     """
 
@@ -242,7 +250,17 @@ class _Chunk:
     side: DeveloperSide
     rough: npt.NDArray[Any]
     offsets: Floats
+    error: Floats
     looked_down_to: npt.NDArray[Any]
+
+
+def _row_maxima(matrix: csr_matrix) -> Floats:
+    """Largest entry of each row, 0 where there is none; entries are not negative."""
+    maxima = np.zeros(matrix.shape[0])
+    rows = np.flatnonzero(np.diff(matrix.indptr))
+    if len(rows):
+        maxima[rows] = np.maximum.reduceat(matrix.data, matrix.indptr[rows])
+    return maxima
 
 
 def _comparable(product: Any, kernel: Kernel) -> npt.NDArray[Any]:

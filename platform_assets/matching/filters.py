@@ -62,6 +62,11 @@ class Filters:
         return {developer: place for place, developer in enumerate(self.developers["developer_id"])}
 
     @cached_property
+    def _developer_index(self) -> pd.Index:
+        index: pd.Index = pd.Index(self.developers["developer_id"])
+        return index
+
+    @cached_property
     def project_positions(self) -> Mapping[str, int]:
         """Project → place."""
         return {project: place for place, project in enumerate(self.projects["project_id"])}
@@ -107,16 +112,22 @@ class Filters:
         return codes[: len(self.developers)], codes[len(self.developers) :]
 
     @cached_property
+    def _zones(self) -> tuple[Integers, pd.Series]:
+        """Number of each developer's time zone, and the time zones."""
+        numbers, zones = pd.factorize(self.developers["time_zone"], use_na_sentinel=False)
+        return numbers.astype(np.int64), pd.Series(zones, dtype=object)
+
+    @property
     def zone_numbers(self) -> Integers:
         """Number of each developer's time zone, a column of `zone_fits`."""
-        return pd.factorize(self.developers["time_zone"], use_na_sentinel=False)[0].astype(np.int64)
+        return self._zones[0]
 
     @cached_property
     def zone_fits(self) -> Mask:
         """Whether enough working hours overlap, shape (projects, developers' time zones)."""
-        zones = pd.Series(pd.factorize(self.developers["time_zone"], use_na_sentinel=False)[1], dtype=object)
         shared = overlap_hours(
-            _offsets(zones, self.as_of)[None, :], _offsets(self.projects["time_zone"], self.as_of)[:, None]
+            _offsets(self._zones[1], self.as_of)[None, :],
+            _offsets(self.projects["time_zone"], self.as_of)[:, None],
         )
         # What is not known compares as false: nothing speaks against the pair.
         return ~(shared < _numbers(self.projects["min_overlap_hours"])[:, None])
@@ -149,7 +160,7 @@ class Filters:
         return mask
 
     def _pair_set(self, places: pd.Series, developer_ids: pd.Series) -> _PairSet:
-        positions = pd.Index(self.developers["developer_id"]).get_indexer(developer_ids)
+        positions = self._developer_index.get_indexer(pd.Index(developer_ids))
         is_here = places.notna().to_numpy(dtype=np.bool_) & (positions >= 0)
         own = positions[is_here].astype(np.int64)
         has_any = np.zeros(len(self.developers), dtype=np.bool_)

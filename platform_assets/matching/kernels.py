@@ -6,15 +6,17 @@ and minus what a project already knows to be out of reach, as small numbers are 
 words that few have, is a sparse product. Which pairs are looked at again is `blocks`.
 
 The bound. Let a and b be rows of the two sides with n columns, â and b̂ what is left of them in the kernel's format with
-unit roundoff u (2⁻⁹ for bfloat16, 2⁻²⁴ for float32). A sum of n products in float32, in any order, is off by at most
-γₙ Σ|âᵢb̂ᵢ| with γₙ = n·2⁻²⁴ / (1 - n·2⁻²⁴) (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1). So
+unit roundoff u (2⁻⁸ for bfloat16, which has 8 significant bits, 2⁻²⁴ for float32). A sum of n products in float32, in any
+order, is off by at most γₙ Σ|âᵢb̂ᵢ| with γₙ = n·2⁻²⁴ / (1 - n·2⁻²⁴) (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1). So
 
     |product - Σaᵢbᵢ| ≤ Σ|âᵢ - aᵢ||b̂ᵢ| + Σ|aᵢ||b̂ᵢ - bᵢ| + γₙ Σ|âᵢb̂ᵢ|.
 
 |b̂ᵢ - bᵢ| ≤ u|bᵢ|, and what rounding took from a project is computed, not estimated. Vectors have length 1, so their part of
-the sums is bounded by Cauchy-Schwarz; developers' skills and words lie between 0 and 1; all other columns are numbers of
-the format to begin with. A result in bfloat16 is rounded once more, and again when the sparse product is added to it, by
-at most u / (1 - u) of itself each time. The largest of several approximations is off by no more than the worst of them.
+the sums is bounded by Cauchy-Schwarz; developers' skills and words lie between 0 and 1, where numbers of the format are
+at most u apart, so that rounding moves them by u/2 at most; all other columns are numbers of the format to begin with. A
+result in bfloat16 is rounded once more, and again when the sparse product is added to it, by at most u / (1 - u) of itself
+each time; before that it may be larger than the sum by as much as the sparse product. The largest of several
+approximations is off by no more than the worst of them.
 """
 
 from __future__ import annotations
@@ -65,7 +67,7 @@ class Kernel:
     result_roundoff: float
 
 
-BFLOAT16 = Kernel("bfloat16", 2.0**-9, 2.0**-9 / (1 - 2.0**-9))
+BFLOAT16 = Kernel("bfloat16", 2.0**-8, 2.0**-8 / (1 - 2.0**-8))
 FLOAT32 = Kernel("float32", 2.0**-24, 0.0)
 
 
@@ -187,14 +189,13 @@ def project_side(
     sums = dense.shape[1] * 2.0**-24
     # Every term of the score is rounded to millionths; the standing's parts err far less than one.
     rounding = (len(TERMS) + 1) / UNITS_PER_POINT
-    # Before the sparse product is added, a result may be larger than the sum by as much. Sparse products are summed in
-    # float32, fewer than a hundred for a pair.
-    sparse_rounding = (kernel.result_roundoff + 2.0**-17) * asked_sparsely
+    # Sparse products are summed in float32, fewer than a hundred for a pair.
+    sparse_rounding = 2.0**-17 * asked_sparsely
     return ProjectSide(
         dense,
         sparse,
         # Twice the largest, as the offset is one more number to sum.
-        lost + unit * (length + asked) + sums / (1 - sums) * 2.02 * largest + sparse_rounding + rounding,
+        lost + unit * (length + asked / 2) + sums / (1 - sums) * 2.02 * largest + sparse_rounding + rounding,
         largest,
     )
 

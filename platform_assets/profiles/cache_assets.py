@@ -9,6 +9,7 @@ from platform_assets.clients.embedder import Embedder, text_sha256
 from platform_assets.clients.gemini import DEVELOPER_PROMPT, PROJECT_PROMPT, GeminiClient, sent_text
 from platform_assets.profiles import caches, vectors
 from platform_assets.profiles.extraction import label_text
+from platform_assets.profiles.placed_projects import OPEN, placed_projects
 from platform_assets.profiles.readmes import own_repositories
 from platform_assets.profiles.requirements import project_texts
 from platform_assets.resources import Clock
@@ -17,8 +18,6 @@ from platform_assets.tables import marketplace, skill_texts
 from platform_assets.tables import platform as tables
 from platform_assets.tables.github_accounts import github_accounts
 from platform_assets.tables.text_measurements import cache_sweeps
-
-OPEN = "open"
 
 
 @table_asset(
@@ -76,13 +75,11 @@ def _answers_in_use(database: Database, gemini: GeminiClient | None) -> set[tupl
 
 
 def _embeddings_in_use(database: Database, embedder: Embedder) -> set[tuple[str, ...]]:
-    """Keys of the present model's vectors of skills, sides of developers' work, and open projects."""
+    """Keys of the present model's vectors of skills, sides of developers' work, and projects that have one."""
     developers = read_contract(database, marketplace.developers)
     projects = read_contract(database, marketplace.projects)
     facets = vectors.developer_facets(developers.rows, read_table(database, tables.developer_repositories))
-    of_projects = vectors.project_inputs(
-        projects.rows[projects.rows["status"] == OPEN], model=embedder.model_name
-    )
+    of_projects = vectors.project_inputs(placed_projects(database, projects.rows), model=embedder.model_name)
     texts = {
         *read_table(database, tables.skills)["name"].map(label_text),
         *(facet.text for facet in facets),

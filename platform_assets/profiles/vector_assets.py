@@ -18,14 +18,13 @@ from platform_assets.profiles.embedding_audit import audited_texts, was_audited
 from platform_assets.profiles.embeddings import EmbeddedTexts, embed_texts
 from platform_assets.profiles.extraction import label_text
 from platform_assets.profiles.graph_projection import RECONCILE_TAG
+from platform_assets.profiles.placed_projects import placed_projects
 from platform_assets.resources import Clock
 from platform_assets.table_assets import read_table, table_asset, written
 from platform_assets.tables import marketplace
 from platform_assets.tables import platform as tables
 
 GROUP = "profiles"
-
-OPEN = "open"
 
 
 class _Placing:
@@ -203,14 +202,15 @@ def project_vectors(
     embedder: dg.ResourceParam[Embedder],
     clock: dg.ResourceParam[Clock],
 ) -> dg.MaterializeResult[None]:
-    """Title and the beginning of the description of open projects, without markup, embedded.
+    """Title and the beginning of the description of projects, without markup, embedded.
 
-    The daily run verifies every vector.
+    Of open ones, and of closed ones whose clients have looked at developers, from which the match score learns. The daily
+    run verifies every vector.
     """
     table = tables.project_vectors
     placing = _Placing(context, database, embedder, clock, table)
     projects = read_contract(database, marketplace.projects)
-    rows = projects.rows[projects.rows["status"] == OPEN]
+    rows = placed_projects(database, projects.rows)
     inputs = vectors.project_inputs(rows, model=embedder.model_name)
     due = inputs[placing.is_due(inputs, ["project_id"])]
     frame = vectors.project_vectors(

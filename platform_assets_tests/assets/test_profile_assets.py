@@ -11,6 +11,8 @@ from small_world import NOW, WORLD, derived_rows, github_client
 
 from platform_assets.clients.database import Database
 from platform_assets.clients.github import GithubClient
+from platform_assets.matching.pair_scores import score_known_pairs
+from platform_assets.matching.weights import DEFAULT_WEIGHTS
 from platform_assets.schedules import RETRIES_JOB
 from platform_assets.tables import platform as tables
 from platform_assets.tables.skill_graph import skill_edges
@@ -438,11 +440,39 @@ def test_a_project_whose_text_changed_is_the_only_one_that_is_read_again(settled
 def test_a_closed_project_leaves_the_vectors_and_the_lists(settled):
     [project] = settled.values("SELECT min(project_id) FROM platform.matches")
     settled.execute("UPDATE marketplace.projects SET status = 'filled' WHERE project_id = :p", p=project)
+    settled.execute(
+        "DELETE FROM marketplace.match_events WHERE event_type <> 'shown' AND project_id = :p", p=project
+    )
 
     settled.run("project_vectors", "match_candidates", "matches", with_checks=False)
 
     for table in ("project_vectors", "match_candidates", "matches"):
         assert project not in settled.values(f"SELECT DISTINCT project_id FROM platform.{table}"), table
+
+
+def test_a_closed_project_keeps_its_vector_when_something_can_be_learned_from_its_outcome(settled):
+    [project] = settled.values("SELECT min(project_id) FROM platform.matches")
+    [developer] = settled.values(
+        "SELECT min(developer_id) FROM platform.developer_vectors WHERE developer_id IN "
+        "(SELECT developer_id FROM platform.matches WHERE project_id = :p)",
+        p=project,
+    )
+    settled.execute("UPDATE marketplace.projects SET status = 'filled' WHERE project_id = :p", p=project)
+    settled.execute(
+        "INSERT INTO marketplace.match_events VALUES ('e', :p, :d, 'contacted', 1, now())",
+        p=project,
+        d=developer,
+    )
+
+    outcome = settled.run("project_vectors", "match_candidates", with_checks=False)
+
+    assert outcome.metadata("project_vectors")["rows_deleted"] == 0
+    assert project in settled.values("SELECT project_id FROM platform.project_vectors")
+    assert project not in settled.values("SELECT project_id FROM platform.match_candidates")
+    [scored] = score_known_pairs(
+        settled.database, {project: [developer]}, as_of=NOW.date(), weights=DEFAULT_WEIGHTS
+    )
+    assert scored.scores.reasons(0)["meaning"] is not None
 
 
 @pytest.mark.parametrize(
