@@ -21,6 +21,10 @@ from platform_assets.clients.payment_gateway import PaymentGateway
 from platform_assets.communications.channels import Channels
 from platform_assets.definitions import build_definitions
 from platform_assets.monitoring.alerting import alerts
+from platform_assets.monitoring.alerting.check_alerts import alert_on_checks
+from platform_assets.monitoring.alerting.exposure import ImpactReader
+from platform_assets.monitoring.alerting.topology import read_topology
+from platform_assets.monitoring.checking.states import read_check_states
 from platform_assets.monitoring.services.probes import ServiceOpeners
 from platform_assets.notification_settings import Channel, ChannelBook, Route
 from platform_assets.payments.assets import analytics_run_tags
@@ -184,6 +188,16 @@ class Platform:
         """Compute the days that want it; None when none does."""
         tags = analytics_run_tags(self.database, self.instance, now.date())
         return self.run(job=ANALYTICS_JOB, tags=tags, now=now) if tags else None
+
+    def tell_of_checks(self, *, now: dt.datetime) -> None:
+        """Bring the alerts in line with the checks, as the sensor does."""
+        graph = self.definitions(now=now).resolve_asset_graph()
+        alert_on_checks(
+            self.database,
+            read_check_states(graph, self.instance),
+            ImpactReader(self.database, read_topology(graph), now=now),
+            now=now,
+        )
 
     def rows(self, table: sa.Table) -> list[list[Any]]:
         """A table's rows by key as plain values."""

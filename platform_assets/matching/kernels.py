@@ -6,8 +6,8 @@ and minus what a project already knows to be out of reach, as small numbers are 
 words that few have, is a sparse product. Which pairs are looked at again is `blocks`.
 
 The bound. Let a and b be rows of the two sides with n columns, â and b̂ what is left of them in the kernel's format with
-unit roundoff u (2⁻⁸ for bfloat16, which has 8 significant bits, 2⁻²⁴ for float32). A sum of n products in float32, in any order, is off by at most
-γₙ Σ|âᵢb̂ᵢ| with γₙ = n·2⁻²⁴ / (1 - n·2⁻²⁴) (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1). So
+unit roundoff u (2⁻⁸ for bfloat16, which has 8 significant bits, 2⁻²⁴ for float32). A sum of n products in float32, in any
+order, is off by at most γₙ Σ|âᵢb̂ᵢ| with γₙ = n·2⁻²⁴ / (1 - n·2⁻²⁴) (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1). So
 
     |product - Σaᵢbᵢ| ≤ Σ|âᵢ - aᵢ||b̂ᵢ| + Σ|aᵢ||b̂ᵢ - bᵢ| + γₙ Σ|âᵢb̂ᵢ|.
 
@@ -15,7 +15,8 @@ unit roundoff u (2⁻⁸ for bfloat16, which has 8 significant bits, 2⁻²⁴ f
 the sums is bounded by Cauchy-Schwarz; developers' skills and words lie between 0 and 1, where numbers of the format are
 at most u apart, so that rounding moves them by u/2 at most; all other columns are numbers of the format to begin with. A
 result in bfloat16 is rounded once more, and again when the sparse product is added to it, by at most u / (1 - u) of itself
-each time; before that it may be larger than the sum by as much as the sparse product. The largest of several approximations is off by no more than the worst of them.
+each time; before that it may be larger than the sum by as much as the sparse product. The largest of several
+approximations is off by no more than the worst of them.
 """
 
 from __future__ import annotations

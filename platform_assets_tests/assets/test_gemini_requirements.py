@@ -20,7 +20,8 @@ FALLBACK = (ASSET, "gemini_fallback")
 
 def outcomes(platform):
     return platform.values(
-        "SELECT outcome FROM monitoring.ai_calls WHERE purpose = :asset ORDER BY call_id", asset=ASSET
+        "SELECT outcome FROM monitoring.ai_calls WHERE purpose = :asset AND service = 'gemini' ORDER BY call_id",
+        asset=ASSET,
     )
 
 
@@ -53,7 +54,10 @@ def test_gemini_reads_every_open_project_and_every_call_is_logged(settled):
     assert outcomes(settled) == ["ok"] * len(projects)
     columns = "latency_ms > 0 AND prompt_tokens > 0 AND output_tokens > 0"
     assert all(
-        settled.values(f"SELECT {columns} FROM monitoring.ai_calls WHERE purpose = :asset", asset=ASSET)
+        settled.values(
+            f"SELECT {columns} FROM monitoring.ai_calls WHERE purpose = :asset AND service = 'gemini'",
+            asset=ASSET,
+        )
     )
     checks = settled.run_checks(ASSET).checks()
     assert checks[FALLBACK].passed

@@ -555,6 +555,12 @@ def test_a_table_that_nobody_fills_any_more_is_stale(settled):
         # Jobs of their own.
         "payment_analytics",
         "payment_retries",
+        # Watched by the minute.
+        "service_health_metrics",
+        "task_queue_metrics",
+        "queue_recovery",
+        "performance_benchmarks",
+        "service_level_measurements",
     }
 
 
@@ -563,7 +569,11 @@ def test_a_check_on_what_was_never_materialized_is_not_passed(fresh):
 
     freshness = {asset: check for (asset, name), check in outcome.checks().items() if name == "freshness"}
     assert freshness.keys() == FRESHNESS_HOURS.keys()
-    assert not [asset for asset, check in freshness.items() if check.passed]
+    # The look at all checks writes these two itself.
+    assert {asset for asset, check in freshness.items() if check.passed} == {
+        "performance_benchmarks",
+        "service_level_measurements",
+    }
     assert "not measurable" in (freshness["matches"].description or "")
 
 

@@ -4,6 +4,7 @@ import datetime as dt
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 from small_world import NOW
 
 from platform_assets.bounds import catalogue, kind_of, read_bounds, set_override
@@ -143,6 +144,14 @@ def test_a_level_that_burns_is_a_broken_check_as_severe_as_it_burns_fast(
         level_check(outcome, "runs_matching").metadata["not_evaluated"].value
         == "there was no event in 28 days"
     )
+    settled.tell_of_checks(now=dt.datetime.now(dt.UTC))
+    alerts = settled.database.read(
+        sa.text(
+            "SELECT severity, owner FROM monitoring.system_alerts "
+            "WHERE subject = 'service_level_measurements:runs_payments'"
+        )
+    )
+    assert alerts.to_dict("records") == [{"severity": alert_severity, "owner": "team:finance-data"}]
 
 
 def test_an_objective_can_be_overridden(settled):

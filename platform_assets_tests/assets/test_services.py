@@ -7,8 +7,6 @@ import sqlalchemy as sa
 from sandbox_server import change_behaviour
 from small_world import NOW, Platform
 
-from platform_assets.monitoring.alerting.check_alerts import alert_on_checks
-from platform_assets.monitoring.checking.states import read_check_states
 from platform_assets.tables.monitoring import ai_calls
 from platform_assets.tables.service_health import ai_service_metrics, service_health_metrics
 
@@ -60,7 +58,7 @@ def test_everything_that_can_be_looked_at_is_healthy_and_what_needs_a_daemon_is_
     checks = looked_at(settled, 0)
 
     unknown = {name for name, check in checks.items() if not check.passed}
-    assert unknown == {"dagster_daemons_health", "code_location_health", "notifications_health"}
+    assert unknown == {"dagster_daemons_health", "code_location_health"}
     assert all("not_evaluated" in checks[name].metadata for name in unknown)
     assert {checks[name].severity for name in unknown} == {dg.AssetCheckSeverity.WARN}
     assert states(settled, "neo4j") == ["off"]
@@ -70,8 +68,7 @@ def test_a_service_goes_down_after_two_failed_looks_with_one_alert_and_comes_bac
     fresh: Platform,
 ) -> None:
     def open_alerts() -> list[str]:
-        graph = fresh.definitions().resolve_asset_graph()
-        alert_on_checks(fresh.database, read_check_states(graph, fresh.instance), now=dt.datetime.now(dt.UTC))
+        fresh.tell_of_checks(now=dt.datetime.now(dt.UTC))
         return fresh.values(
             "SELECT subject FROM monitoring.system_alerts WHERE state = 'open' AND subject LIKE :ours",
             ours=f"{HEALTH}:%",

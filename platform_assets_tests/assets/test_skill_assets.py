@@ -12,8 +12,6 @@ from small_world import AS_OF, NOW
 
 from platform_assets.cli import main
 from platform_assets.commands.explain_skill import UnknownNameError, find_explanation
-from platform_assets.monitoring.alerting.check_alerts import alert_on_checks
-from platform_assets.monitoring.checking.states import read_check_states
 from platform_assets.profiles.calibration import Line
 from platform_assets.profiles.confidence import HISTORY_COLUMNS, log_odds, shipped_model
 from platform_assets.profiles.evidence_refresh import read_evidence
@@ -111,9 +109,8 @@ def test_a_young_marketplace_is_not_evaluated_and_not_red(settled):
 
 def test_what_is_not_evaluated_yet_alerts_nobody(settled):
     settled.run("developer_profiles", "skill_confidence")
-    states = read_check_states(settled.definitions().resolve_asset_graph(), settled.instance)
 
-    alert_on_checks(settled.database, states, now=NOW)
+    settled.tell_of_checks(now=NOW)
 
     subjects = settled.values("SELECT subject FROM monitoring.system_alerts")
     assert "developer_profiles:failed_accounts" in subjects

@@ -19,7 +19,7 @@ from platform_assets.clients.database import Database
 from platform_assets.clients.embedded_postgres import postgres_status
 from platform_assets.monitoring.runs.processes import process_start
 from platform_assets.settings import Settings
-from platform_assets.supervision.health import Finding, examine_health
+from platform_assets.supervision.health import Finding, examine_health, is_healthy
 from platform_assets.supervision.health_server import serving_health
 from platform_assets.supervision.status import (
     ProcessStatus,
@@ -157,7 +157,10 @@ def test_the_answer_comes_in_time_when_everything_hangs(tmp_path, silent_server)
     findings = examine_health(production(tmp_path, url))
 
     assert time.monotonic() - began < 2
-    assert {finding.state for finding in findings} == {"problem"}
+    # What its file says of the supervisor needs nobody's answer, and may come in time beside the silent UI.
+    known = {"supervisor", *(process.name for process in a_status(port=silent_server).processes)}
+    assert {finding.subject for finding in findings if finding.state != "problem"} <= known
+    assert not is_healthy(findings)
     assert "a-secret" not in str(findings)
 
 

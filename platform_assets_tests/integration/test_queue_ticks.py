@@ -22,11 +22,19 @@ from dagster._core.scheduler.instigation import (
 from dagster._daemon.types import DaemonHeartbeat
 from dagster_shared.error import SerializableErrorInfo
 
+from platform_assets.definitions import build_definitions
+from platform_assets.monitoring.alerting.check_alerts import alert_on_checks
+from platform_assets.monitoring.alerting.exposure import ImpactReader
+from platform_assets.monitoring.alerting.topology import read_topology
+from platform_assets.monitoring.checking.model import CheckState, State
+from platform_assets.monitoring.queues.checks import CHECKS
 from platform_assets.monitoring.queues.measuring import measure_ticks
 from platform_assets.monitoring.queues.tick_alerts import write_ticks
 from platform_assets.monitoring.queues.timetable import code_timetable, owners_of_tickers
+from platform_assets.resources import Clock
 from platform_assets.tables.monitoring import system_alerts
 from platform_assets.tables.queues import tick_metrics
+from platform_assets.thresholds import Severity
 
 # Due every hour at minute 12, and by money.
 SCHEDULE, MINUTE = "check_overdue_payments", 12
@@ -208,6 +216,35 @@ def test_a_clock_that_is_set_back_makes_no_tick_missed(watched):
     assert (rows["window_ended_at"] >= rows["window_started_at"]).all()
     assert rows["missed_count"].sum() == 0
     assert watched.alerts() == []
+
+
+def test_the_check_that_sums_missed_ticks_up_alerts_nobody_a_second_time(watched):
+    watched.switch_on(SCHEDULE)
+    watched.look(after(0) - dt.timedelta(minutes=8))
+    at = after(0, 2)
+    watched.look(at)
+    [check] = [check for check in CHECKS if "outstanding_ticks" in {key.name for key in check.check_keys}]
+    clock = Clock(as_of=at.date(), read=lambda: at)
+
+    evaluated = check(database=watched.database, clock=clock)
+
+    assert not evaluated.passed
+    state = CheckState(
+        asset="task_queue_metrics",
+        check="outstanding_ticks",
+        group="monitoring",
+        state=State.FAILED,
+        severity=Severity.WARN,
+        evaluated_at=at,
+        last_passed=False,
+        details={name: value.value for name, value in evaluated.metadata.items()},
+        run_id="a",
+    )
+    assert state.details["schedules"] == [SCHEDULE]
+    topology = read_topology(build_definitions().resolve_asset_graph())
+    impacts = ImpactReader(watched.database, topology, now=at)
+    assert alert_on_checks(watched.database, [state], impacts, now=at).raised_count == 0
+    assert watched.alerts() == [(f"schedule:{SCHEDULE}", "open", 1)]
 
 
 def test_what_the_code_no_longer_has_is_nobodys_alert(watched):

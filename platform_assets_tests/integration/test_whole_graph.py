@@ -284,7 +284,8 @@ def test_what_was_begun_before_the_database_was_killed_ends_up_as_if_nothing_had
         undisturbed, disturbed = Database(url), Database(ensure_postgres(lived.home).url())
         load_marketplace(undisturbed, demo.generated_world(settings))
         platform = Platform(undisturbed, instance, ensure_sandbox(settings), embedder, settings)
-        assert platform.run(with_checks=False, clock=Clock(as_of=settings.as_of_day)).is_success
+        outcome = platform.run(with_checks=False, clock=Clock(as_of=settings.as_of_day))
+        assert outcome.is_success, {step: outcome.failure(step) for step in outcome.failed_steps()}
         expected, found = comparable(undisturbed), comparable(disturbed)
         undisturbed.close()
         disturbed.close()

@@ -15,7 +15,8 @@ from platform_assets.clients.database import Database
 from platform_assets.monitoring.alerting.alerts import raise_alert, resolve_alert
 from platform_assets.monitoring.alerting.exposure import ImpactReader
 from platform_assets.monitoring.alerting.rules import Problem
-from platform_assets.monitoring.checking.model import NOT_EVALUATED, CheckState, State
+from platform_assets.monitoring.alerting.severity import SEVERITIES, Severity, rank
+from platform_assets.monitoring.checking.model import NOT_EVALUATED, TOLD_BY, CheckState, State
 from platform_assets.tables.monitoring import system_alerts
 from platform_assets.thresholds import Severity as CheckSeverity
 
@@ -56,7 +57,7 @@ def alert_on_checks(
         if check.last_passed and not check.is_failing:
             if fingerprint in evaluated_by:
                 resolved += _resolve(database, fingerprint, now, "the service level is kept again")
-        elif NOT_EVALUATED not in check.details and check.state is State.FAILED:
+        elif check.state is State.FAILED and not {NOT_EVALUATED, TOLD_BY} & check.details.keys():
             # An evaluation is known by its run, since clocks may be turned back.
             if fingerprint in evaluated_by and evaluated_by[fingerprint] == check.run_id:
                 continue
@@ -104,10 +105,10 @@ def _raise(database: Database, check: CheckState, impacts: ImpactReader, now: dt
         raise_alert(
             connection,
             fingerprint=_fingerprint(check),
-            severity=impact.severity,
+            severity=_severity(check, impact.severity),
             source=CHECK_SOURCE if service is None else SERVICE_SOURCE,
             subject=f"{check.asset}:{check.check}",
-            owner=check.owner or "nobody",
+            owner=check.details.get("promised_by") or check.owner or "nobody",
             title=f"{check.asset}: {check.check} {value}{level}",
             details={
                 "value": check.value,
@@ -122,6 +123,12 @@ def _raise(database: Database, check: CheckState, impacts: ImpactReader, now: dt
             assets=assets,
             impact=impact.as_json(),
         )
+
+
+def _severity(check: CheckState, by_impact: Severity) -> Severity:
+    """That of its impact, or the check's own where it is worse: an error budget says how fast it burns."""
+    own = check.details.get("alert_severity")
+    return max(by_impact, own, key=rank) if own in SEVERITIES else by_impact
 
 
 def _service(check: CheckState) -> str | None:

@@ -16,6 +16,9 @@ from platform_assets.thresholds import Severity
 NOT_EVALUATED = "not_evaluated"
 """Name of the detail that says why there is nothing to measure yet; such a check has not passed, and alerts nobody."""
 
+TOLD_BY = "told_by"
+"""Name of the detail that says which alerts of their own tell of what a check sums up; the check itself then alerts nobody."""
+
 DEFAULT_HISTORY = 12
 """Evaluations of each check that a report shows: two hours of the schedule's looks, in a column that a terminal has room for."""
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from platform_assets import recovery_thresholds as bounds
 from platform_assets.asset_checks import Measurement, freshness_check, table_check
 from platform_assets.clients.database import Database
+from platform_assets.monitoring.checking.model import TOLD_BY
 from platform_assets.monitoring.queues.ledger import IN_VAIN, UNSETTLED
 from platform_assets.resources import Clock
 from platform_assets.tables.queues import queue_recovery, task_queue_metrics, tick_metrics
@@ -69,7 +70,10 @@ def _outstanding_ticks(database: Database, clock: Clock) -> Measurement:
     if not rows:
         return Measurement(None, not_evaluated_because=NO_DAEMON)
     names = sorted(str(row["name"]) for row in rows if row["outstanding_since"] is not None)
-    return Measurement(len(names), {"schedules": names, "schedules_on_count": len(rows)})
+    return Measurement(
+        len(names),
+        {"schedules": names, "schedules_on_count": len(rows), TOLD_BY: "an alert for each schedule"},
+    )
 
 
 def _sensor_lag(database: Database, clock: Clock) -> Measurement:
@@ -78,7 +82,7 @@ def _sensor_lag(database: Database, clock: Clock) -> Measurement:
     if not lags:
         return Measurement(None, not_evaluated_because=NO_DAEMON)
     slowest = max(lags, key=lambda name: lags[name])
-    return Measurement(lags[slowest], {"sensor": slowest})
+    return Measurement(lags[slowest], {"sensor": slowest, TOLD_BY: "an alert for each sensor"})
 
 
 def _unsettled(database: Database, clock: Clock) -> Measurement:
